@@ -1,0 +1,346 @@
+"""Effects: what we have decided to do outside, in the imperative. Stored before it is done, done exactly once.
+
+The command inside is what a connector gets. Targets are roles ("erp", "payment", ...) resolved to a connection when
+the effect is planned, by the case's routes. Amounts are minor units, instants UTC.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from counterflow.core.sale import Tax
+
+# Highest first; waiting raises the rank (engine), so that none starves.
+PRIORITY_CLASSES = ("customer", "money", "stock", "books", "background")
+
+
+# ---- channel ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSale:
+    """Fetch the sale: its answer is a SaleRecorded."""
+
+    order_ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Fetch one object fresh because a webhook pointed at it; its answer is facts. Not owned by a case."""
+
+    feed: str
+    ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReturn:
+    """Tell the channel that asked: approved or declined."""
+
+    return_ref: str
+    decision: str  # approve | decline
+    reason: str
+    rma_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnitResult:
+    line_ref: str
+    sku: str
+    quantity: int
+    disposition: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateChannel:
+    """Tell the channel how far the case is: received, refunded, dispositions. Sent once per milestone."""
+
+    order_ref: str
+    return_ref: str
+    milestone: str  # received | dispositioned | refunded | closed
+    results: tuple[UnitResult, ...] = ()
+    amount_minor: int = 0
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacementLine:
+    sku: str
+    quantity: int
+    unit_minor: int
+    line_ref: str  # the original sold line
+
+
+@dataclass(frozen=True, slots=True)
+class CreateReplacement:
+    """Order the replacement in the channel, linked to the original sale; paid by offset up to `offset_minor`."""
+
+    order_ref: str
+    return_ref: str
+    lines: tuple[ReplacementLine, ...]
+    currency: str
+    offset_minor: int
+    customer_pays_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NotifyCustomer:
+    """A message; `template` and values only: the address is looked up by the connection that sends."""
+
+    template: str  # return_approved | return_declined | goods_received | refund_sent | refund_corrected | ...
+    customer_ref: str
+    order_number: str
+    amount_minor: int = 0
+    currency: str = ""
+
+
+# ---- warehouse -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedItem:
+    line_ref: str
+    sku: str
+    quantity: int
+    serials: tuple[str, ...] = ()
+    lots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AnnounceReturn:
+    rma_number: str
+    order_number: str
+    items: tuple[ExpectedItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InstructDisposition:
+    rma_number: str
+    sku: str
+    quantity: int
+    disposition: str
+    reason: str
+    serial: str = ""
+    line_ref: str = ""
+    place: str = ""
+
+
+# ---- money -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AllocationRow:
+    line_ref: str
+    component: str
+    amount_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class PayLeg:
+    """Pay one refund leg. Its effect id is the idempotency key for life."""
+
+    leg_id: str
+    intent_id: str
+    rail: str  # card | wallet | bank | cash | gift_card | store_credit | pay_later
+    payment_ref: str
+    order_ref: str
+    return_ref: str
+    amount_minor: int
+    currency: str
+    allocation: tuple[AllocationRow, ...]
+    reason: str = ""
+    customer_ref: str = ""
+
+
+# ---- ERP -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StockItem:
+    """Equal pieces. `line_ref` empty: not of this sale (over-receipt, wrong item), valued at zero or standard cost."""
+
+    sku: str
+    quantity: int
+    line_ref: str = ""
+    serial: str = ""
+    lot: str = ""
+    unit_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiveGoods:
+    """Book what came back against the original delivery, into a location that is not for sale."""
+
+    order_ref: str
+    order_number: str
+    rma_number: str
+    place: str
+    location: str  # location class: returns
+    items: tuple[StockItem, ...]
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MoveGoods:
+    """Carry out a disposition in stock."""
+
+    order_ref: str
+    order_number: str
+    rma_number: str
+    operation: str  # transfer | scrap | repair | return_to_vendor | send_back
+    disposition: str
+    place_from: str
+    location_from: str
+    place_to: str
+    location_to: str
+    items: tuple[StockItem, ...]
+    receipt_ref: str  # the ERP document that brought them in
+    occurred_at: datetime
+    reverses: str = ""  # effect id of the move that this one undoes
+
+
+@dataclass(frozen=True, slots=True)
+class CreditLine:
+    """One credited line. `quantity` 0: money without goods (goodwill, fee), no cost of goods is reversed."""
+
+    line_ref: str
+    sku: str
+    component: str
+    quantity: int
+    amount_minor: int  # tax included; negative for what we keep (restocking fee, value loss)
+    taxes: tuple[Tax, ...] = ()
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PostCreditNote:
+    order_ref: str
+    order_number: str
+    intent_id: str
+    rma_number: str
+    currency: str
+    amount_minor: int
+    lines: tuple[CreditLine, ...]
+    reason: str
+    occurred_at: datetime
+    replacement_ref: str = ""  # offset against the replacement's invoice
+    offset_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PostRefundPayment:
+    leg_id: str
+    credit_note_ref: str
+    payment_ref: str
+    refund_ref: str
+    rail: str
+    provider: str  # connection that paid: chooses the journal with its clearing account
+    amount_minor: int
+    currency: str
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReverseRefundPayment:
+    """The refund came back after success: undo its payment, never delete it."""
+
+    leg_id: str
+    payment_document_ref: str
+    amount_minor: int
+    currency: str
+    reason: str
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PostReplacement:
+    """The replacement order in the ERP, linked to the original sale."""
+
+    order_ref: str
+    order_number: str
+    replacement_ref: str
+    rma_number: str
+    currency: str
+    lines: tuple[ReplacementLine, ...]
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementEntry:
+    kind: str  # charge | refund | fee | adjustment
+    ref: str
+    amount_minor: int  # as it moves the balance with the provider: refunds are negative
+
+
+@dataclass(frozen=True, slots=True)
+class PostSettlement:
+    """A payout that was found on the bank: one bank line, the clearing account, the fees. Owned by the payout."""
+
+    payout_ref: str
+    provider: str
+    bank_ref: str
+    currency: str
+    net_minor: int
+    entries: tuple[SettlementEntry, ...]
+    booked_on: str
+
+
+Command = (
+    ReadSale
+    | Look
+    | AnswerReturn
+    | UpdateChannel
+    | CreateReplacement
+    | NotifyCustomer
+    | AnnounceReturn
+    | InstructDisposition
+    | PayLeg
+    | ReceiveGoods
+    | MoveGoods
+    | PostCreditNote
+    | PostRefundPayment
+    | ReverseRefundPayment
+    | PostReplacement
+    | PostSettlement
+)
+
+COMMANDS: dict[str, type] = {command.__name__: command for command in Command.__args__}
+
+PRIORITY: dict[str, str] = {
+    "ReadSale": "customer",
+    "Look": "customer",
+    "AnswerReturn": "customer",
+    "CreateReplacement": "customer",
+    "NotifyCustomer": "customer",
+    "PayLeg": "money",
+    "AnnounceReturn": "stock",
+    "InstructDisposition": "stock",
+    "ReceiveGoods": "stock",
+    "MoveGoods": "stock",
+    "PostReplacement": "stock",
+    "PostCreditNote": "books",
+    "PostRefundPayment": "books",
+    "ReverseRefundPayment": "books",
+    "PostSettlement": "books",
+    "UpdateChannel": "background",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One thing to do outside. `effect_id` is derived from its cause and is the idempotency key at the other side."""
+
+    effect_id: str
+    owner: str  # a case id (rc_), a payout id (po_), or empty for a Look
+    connection: str
+    command: Command
+    decided_at: datetime
+    scope: str = ""  # writers with the same scope are serialised: "sale:<order_ref>"
+    because: str = ""
+    after: tuple[str, ...] = ()  # effect ids that have to be done first
+
+    @property
+    def kind(self) -> str:
+        return type(self.command).__name__
+
+    @property
+    def priority(self) -> str:
+        return PRIORITY[self.kind]

@@ -1,0 +1,34 @@
+"""Identifiers that come from causes: the same cause gives the same id on every machine and in every run."""
+
+from hashlib import blake2b
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base32, lower case: no i, l, o, u to misread
+
+
+def make_id(prefix: str, *cause: str | int) -> str:
+    """`prefix_` and 26 characters (130 bits) derived from the cause.
+
+    The parts are joined by a unit separator, so ("a", "bc") and ("ab", "c") differ.
+    """
+    digest = blake2b("\x1f".join(map(str, cause)).encode(), digest_size=17).digest()
+    number = int.from_bytes(digest, "big") >> 6
+    chars = []
+    for _ in range(26):
+        chars.append(_ALPHABET[number & 31])
+        number >>= 5
+    return f"{prefix}_{''.join(chars)}"
+
+
+def case_id(cause: str) -> str:
+    """`rc_`: a return case, from the reference that opened it (`shopify-de:return:gid...`)."""
+    return make_id("rc", cause)
+
+
+def fact_id(connection: str, kind: str, their_id: str, version: str | int = 0) -> str:
+    """`fc_`: a fact, from who said it, what kind it is, which object of theirs and which version of it."""
+    return make_id("fc", connection, kind, their_id, version)
+
+
+def effect_id(case: str, kind: str, subject: str, attempt: int = 0) -> str:
+    """`ef_`: an effect; also its idempotency key. `attempt` counts keys that a provider has burnt, not calls."""
+    return make_id("ef", case, kind, subject, attempt)

@@ -1,0 +1,1 @@
+"""The return case: three axes, one fold of facts, one decision per fact."""

@@ -1,0 +1,110 @@
+"""The one protocol that a connector implements. All methods that do no I/O are pure; the rest is async.
+
+verify, identify, translate   a delivery (webhook, file, form post) becomes facts and signals      pure
+fetch, pull                   read one thing, or page by page                                      reads
+send, find                    the only way to change the other side, and to ask whether it did     writes
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from counterflow.core.effects import Effect
+from counterflow.core.facts import Fact
+from counterflow.sdk.http import Transport
+from counterflow.sdk.manifest import Manifest
+from counterflow.sdk.outcomes import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One raw message as it arrived. Header names are lower case; a repeated header keeps all its values."""
+
+    connection: str
+    headers: Mapping[str, tuple[str, ...]]
+    body: bytes
+    received_at: datetime
+
+    def header(self, name: str) -> str:
+        """The value of a header that has to be there once; empty when it is absent or ambiguous."""
+        values = self.headers.get(name, ())
+        return values[0] if len(values) == 1 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Look at this: the engine fetches the object fresh, and the answer gives the facts.
+
+    Most shops and payment providers resend old bodies out of order, so a body is a pointer and never a state.
+    `refs` says what it is about as far as the body tells, so that a person sees it before the look.
+    """
+
+    feed: str
+    ref: str
+    refs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a feed. `cursor` is opaque and kept by us; pulling from any kept cursor loses nothing."""
+
+    items: tuple[Fact | Signal, ...]
+    cursor: str
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the runtime hands to a connector when it is made."""
+
+    connection: str  # the connection's name: first part of every reference
+    transport: Transport  # HTTP with shared limits, timeouts, redaction
+    now: "Clock"
+
+
+class Clock(Protocol):
+    def __call__(self) -> datetime: ...
+
+
+class Connector(Protocol):
+    manifest: Manifest
+
+    def verify(self, delivery: Delivery) -> None:
+        """Raise AuthFailed unless the signature is right and fresh (constant time). Pure."""
+
+    def identify(self, delivery: Delivery) -> str:
+        """Their id of this delivery: the same for a repeat. Pure."""
+
+    def translate(self, delivery: Delivery) -> Sequence[Fact | Signal]:
+        """Facts and signals. Unknown topics give []; a body that breaks the contract raises Malformed. Pure."""
+
+    async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
+        """One object, fresh, as facts."""
+
+    async def pull(self, feed: str, cursor: str) -> Page:
+        """The next page after `cursor` ("" = from the beginning of what they keep)."""
+
+    async def send(self, effects: Sequence[Effect]) -> Sequence[Outcome]:
+        """Do them. One outcome per effect, in order; a raised ConnectorError counts for all of them.
+
+        All effects are of one kind, at most `manifest.commands[kind].batch`; the key is `effect.effect_id`, shortened
+        by hash to `key_max_length`, and written where `find` can see it.
+        """
+
+    async def find(self, effect: Effect) -> Outcome | None:
+        """Did it happen? None = surely not (now); raises when it cannot tell."""
+
+    async def check(self) -> Sequence[tuple[str, bool, str]]:
+        """For `doctor`: (what, fine, what to do)."""
+
+
+class Maker(Protocol):
+    """What the entry point `counterflow.connectors` names: manifest, configuration model and constructor."""
+
+    manifest: Manifest
+    Config: type[BaseModel]
+
+    def make(self, config: Any, context: Context) -> Connector: ...

@@ -1,0 +1,94 @@
+"""What an attempt gave: two kinds of success and eight words for the rest; each word is one thing the engine does.
+
+Authors classify by *when* it failed (before send, after send, answered), not by status code alone.
+"""
+
+from dataclasses import dataclass
+
+from counterflow.core.facts import Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is so at the other side. `ref` is their id; `values` what else they said; `facts` the answer of a read."""
+
+    ref: str = ""
+    values: tuple[tuple[str, str], ...] = ()
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """They took it and will say later how it ended: a webhook, a feed, or `find` tells."""
+
+    ref: str = ""
+    values: tuple[tuple[str, str], ...] = ()
+
+
+class ConnectorError(Exception):
+    """Base of the eight words. `message` is for a person and names the next move; it holds no secret."""
+
+    word = "error"
+
+    def __init__(self, message: str, *, code: str = "", field: str = "") -> None:
+        super().__init__(message)
+        self.message, self.code, self.field = message, code, field
+
+
+class Transient(ConnectorError):
+    """Surely not applied (refused, DNS, TLS, 503 before the application): retried with back-off, bounded."""
+
+    word = "transient"
+
+
+class RateLimited(ConnectorError):
+    """Surely not applied: the scope pauses for `retry_after` seconds, no attempt is counted."""
+
+    word = "rate_limited"
+
+    def __init__(self, message: str, *, retry_after: float, code: str = "") -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
+
+
+class UnknownOutcome(ConnectorError):
+    """Maybe applied (timeout, reset, 5xx or garbage after a write was sent): only `find` moves it, never a resend."""
+
+    word = "unknown"
+
+
+class Rejected(ConnectorError):
+    """Surely not applied and never will be: stops, goes to a person with the field."""
+
+    word = "rejected"
+
+
+class Conflict(ConnectorError):
+    """Not applied, the world differs from what the command assumed: read again, decide again."""
+
+    word = "conflict"
+
+    def __init__(self, message: str, *, actual: str = "", code: str = "") -> None:
+        super().__init__(message, code=code)
+        self.actual = actual
+
+
+class AuthFailed(ConnectorError):
+    """Not applied (401, 403, bad signature): refreshed once, then the connection stops and someone is told."""
+
+    word = "auth_failed"
+
+
+class NotFound(ConnectorError):
+    """Not applied, their object is gone: the link is broken, a person repairs it."""
+
+    word = "not_found"
+
+
+class Malformed(ConnectorError):
+    """Their answer to a read, or their delivery, breaks their own contract: raw bytes kept, drift alarm."""
+
+    word = "malformed"
+
+
+Outcome = Done | Accepted | ConnectorError
