@@ -16,9 +16,9 @@ Over HTTP each simulator answers, beside the vendor's own API:
     POST /_sim/pump                  do now what is due now
 """
 
-from .clock import Clock
-from .webhooks import Chaos
-from .wire import together, with_sim
-from .world import Doc, World
+from counterflow.sdk.simulator.clock import Clock
+from counterflow.sdk.simulator.webhooks import Chaos
+from counterflow.sdk.simulator.wire import together, with_sim
+from counterflow.sdk.simulator.world import Doc, World
 
 __all__ = ["Chaos", "Clock", "Doc", "World", "together", "with_sim"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 
 if TYPE_CHECKING:
-    from .world import World
+    from counterflow.sdk.simulator.world import World
 
 Signer = Callable[[dict[str, str], bytes, datetime], dict[str, str]]
 

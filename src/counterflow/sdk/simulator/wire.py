@@ -15,8 +15,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .webhooks import Chaos
-from .world import World
+from counterflow.sdk.simulator.webhooks import Chaos
+from counterflow.sdk.simulator.world import World
 
 Refusal = Callable[[int], Response]
 Label = Callable[[str, str, bytes], str]
@@ -46,9 +46,7 @@ def method_and_path(method: str, path: str, body: bytes) -> str:
     return f"{method} {path}"
 
 
-def with_sim(
-    app: ASGIApp, world: World, refuse: Refusal = plain_refusal, label: Label = method_and_path
-) -> Starlette:
+def with_sim(app: ASGIApp, world: World, refuse: Refusal = plain_refusal, label: Label = method_and_path) -> Starlette:
     """The simulator `app` behind its faulty wire, with the `/_sim` doors beside it and the pump in its lifespan.
 
     `refuse(status)` makes the vendor's own 401, 429, 500 and 503. `label(method, path, body)` names an operation for

@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx2
 
-from .clock import Clock
-from .webhooks import Chaos, Deliveries, Signer
+from counterflow.sdk.simulator.clock import Clock
+from counterflow.sdk.simulator.webhooks import Chaos, Deliveries, Signer
 
 Doc = dict[str, Any]
 Handler = Callable[[Doc], None]
