@@ -144,9 +144,9 @@ def _leg(
     ref, tender = payment.payment_ref, payment.tender
     if ref in disputed:
         return PlannedLeg(tender, ref, amount, "held", "dispute_open", payment.connection)
-    if tender != "marketplace" and (rule.gift or rule.remedy == "store_credit"):
-        reason = "gift" if rule.gift else "" if tender == "store_credit" else "remedy"
-        return PlannedLeg("store_credit", ref, amount, "planned", reason, payment.connection if not reason else "")
+    to_credit = rule.gift or (rule.remedy == "store_credit" and tender != "store_credit")
+    if to_credit and tender != "marketplace":
+        return PlannedLeg("store_credit", ref, amount, "planned", "gift" if rule.gift else "remedy", "")
     reason = blocked.get(ref, "") or _closed(payment, amount, rule, now, refunded)
     if not reason:
         return PlannedLeg(tender, ref, amount, "planned", "", payment.connection)
