@@ -47,14 +47,21 @@ class Deliveries:
         self._one_pump = asyncio.Lock()
 
     def emit(
-        self, url: str, headers: dict[str, str], body: bytes, schedule: tuple[float, ...], delay: float, label: str
+        self,
+        url: str,
+        headers: dict[str, str],
+        body: bytes,
+        schedule: tuple[float, ...],
+        delay: float,
+        label: str,
+        reliable: bool,
     ) -> None:
-        world, chaos = self._world, self._world.chaos
+        world, chaos = self._world, Chaos() if reliable else self._world.chaos
         text = body.decode()
         with world.tx():
             doc = {"url": url, "headers": headers, "body": text, "label": label, "schedule": schedule, "answers": []}
-            lost = world.take_fault("lose_webhook", f"{url} {label}") or world.rng.random() < chaos.lose
-            if lost:
+            lost = not reliable and world.take_fault("lose_webhook", f"{url} {label}")
+            if lost or world.rng.random() < chaos.lose:
                 return self._end(doc, "lost")
             copies = 2 if world.rng.random() < chaos.duplicate else 1
             for _ in range(copies):

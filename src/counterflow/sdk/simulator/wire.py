@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -46,11 +46,18 @@ def method_and_path(method: str, path: str, body: bytes) -> str:
     return f"{method} {path}"
 
 
-def with_sim(app: ASGIApp, world: World, refuse: Refusal = plain_refusal, label: Label = method_and_path) -> Starlette:
+def with_sim(
+    app: ASGIApp,
+    world: World,
+    refuse: Refusal = plain_refusal,
+    label: Label = method_and_path,
+    own_faults: Collection[str] = (),
+) -> Starlette:
     """The simulator `app` behind its faulty wire, with the `/_sim` doors beside it and the pump in its lifespan.
 
     `refuse(status)` makes the vendor's own 401, 429, 500 and 503. `label(method, path, body)` names an operation for
-    faults and for the call counter (by default "POST /v1/refunds"); a GraphQL simulator adds the operation's name.
+    faults and for the call counter (by default "POST /v1/refunds"); a GraphQL simulator adds the operation's name. The
+    wire leaves `own_faults` to the simulator, where the vendor's own way to fail is more than a broken answer.
     """
 
     @asynccontextmanager
@@ -59,7 +66,8 @@ def with_sim(app: ASGIApp, world: World, refuse: Refusal = plain_refusal, label:
             yield
 
     calls: Counter[str] = Counter()
-    wire = _Wire(app, world, refuse, label, calls)
+    faults = {name: effect for name, effect in _FAULTS.items() if name not in own_faults}
+    wire = _Wire(app, world, refuse, label, calls, faults)
     sim = Starlette(routes=[Mount("/_sim", routes=_doors(world, calls)), Mount("/", app=wire)], lifespan=lifespan)
     sim.state.world = world
     return sim
@@ -79,8 +87,17 @@ def together(sims: Mapping[str, Starlette]) -> Starlette:
 
 
 class _Wire:
-    def __init__(self, app: ASGIApp, world: World, refuse: Refusal, label: Label, calls: Counter[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        world: World,
+        refuse: Refusal,
+        label: Label,
+        calls: Counter[str],
+        faults: dict[str, tuple[bool, int | str]],
+    ) -> None:
         self._app, self._world, self._refuse, self._label, self._calls = app, world, refuse, label, calls
+        self._faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -95,10 +112,10 @@ class _Wire:
         armed = {fault["name"] for fault in self._world.faults()}
         if "slow" in armed and (slow := self._world.take_fault("slow", label)):
             await asyncio.sleep(slow["seconds"])
-        name = next((name for name in _FAULTS if name in armed and self._world.take_fault(name, label)), None)
+        name = next((name for name in self._faults if name in armed and self._world.take_fault(name, label)), None)
         if name is None:
             return await self._app(scope, replay, send)
-        applied, answer = _FAULTS[name]
+        applied, answer = self._faults[name]
         if applied:
             await self._app(scope, replay, _nowhere)
         if isinstance(answer, int):
@@ -147,6 +164,8 @@ def _doors(world: World, calls: Counter[str]) -> list[Route]:
             with world.tx():
                 answer = handler(payload)
             return JSONResponse(await answer if inspect.isawaitable(answer) else answer)
+        except KeyError as error:
+            return _problem(400, f"the act needs {error}")
         except LookupError as error:
             return _problem(404, f"not found: {error}")
         except ValueError as error:

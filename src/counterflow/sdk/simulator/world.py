@@ -94,21 +94,20 @@ class World:
 
     @contextmanager
     def tx(self) -> Iterator[None]:
-        """One transaction; a nested one joins the outer. Never await inside: other requests would join it too."""
+        """One transaction; a nested one can fail alone. Never await inside: other requests would join it too."""
         with self._lock:
-            if self._depth == 0:
-                self._db.execute("BEGIN IMMEDIATE")
+            level = f"level{self._depth}"
+            self._db.execute(f"SAVEPOINT {level}" if self._depth else "BEGIN IMMEDIATE")
             self._depth += 1
             try:
                 yield
             except BaseException:
-                self._depth -= 1
-                if self._depth == 0:
-                    self._db.execute("ROLLBACK")
+                self._db.execute(f"ROLLBACK TO {level}" if self._depth > 1 else "ROLLBACK")
                 raise
-            self._depth -= 1
-            if self._depth == 0:
-                self._db.execute("COMMIT")
+            else:
+                self._db.execute(f"RELEASE {level}" if self._depth > 1 else "COMMIT")
+            finally:
+                self._depth -= 1
 
     # Agenda
 
@@ -168,12 +167,14 @@ class World:
         retry_schedule: tuple[float, ...] = (),
         delay: float = 0.0,
         label: str = "",
+        reliable: bool = False,
     ) -> None:
         """Send a webhook: stored now, delivered by the pump, retried after each `retry_schedule` seconds, given up.
 
-        `label` (say, the event's type) is what a fault `lose_webhook` matches on beside the URL.
+        `label` (say, the event's type) is what a fault `lose_webhook` matches on beside the URL. `reliable` spares it
+        all chaos: for what passes between two simulated systems, such as money on its way to the bank.
         """
-        self._deliveries.emit(url, headers, body, retry_schedule, delay, label)
+        self._deliveries.emit(url, headers, body, retry_schedule, delay, label, reliable)
 
     @property
     def chaos(self) -> Chaos:
@@ -242,7 +243,7 @@ class World:
     def act(self, name: str) -> Callable[[ActHandler], ActHandler]:
         """Register what `POST /_sim/do/<name>` does: `handler(payload) -> JSON`.
 
-        ValueError answers 400, LookupError 404. A plain function runs in a transaction, a coroutine does not.
+        ValueError and KeyError answer 400, LookupError 404. A plain function runs in a transaction.
         """
 
         def register(handler: ActHandler) -> ActHandler:
