@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from counterflow.store import embedded
+from counterflow.store import embedded, programs
 from counterflow.store.embedded import Embedded, EmbeddedError
 
 START = (
@@ -187,6 +187,12 @@ def test_a_renamed_home_keeps_its_server(home: Path, tmp_path: Path) -> None:
     assert Embedded.stop(tmp_path / "renamed") is True
 
 
+def test_a_home_that_can_hold_nothing_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EmbeddedError, match=r"No database can be kept in .*set COUNTERFLOW_HOME to another directory"):
+        Embedded.start(tmp_path / "file")
+
+
 def test_a_creation_cut_short_is_begun_again(home: Path) -> None:
     (home / "postgres.new").mkdir(parents=True)
     (home / "postgres.new" / "PG_VERSION").write_text("18\n")
@@ -244,7 +250,7 @@ def test_root_opens_no_parent_directory(tmp_path: Path) -> None:
 def test_root_copies_programs_that_nobody_cannot_reach(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wheel = embedded._programs().parents[1]
+    wheel = Path(programs.path("postgres")).parents[2]
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
     for part in (wheel / "pginstall18", wheel.with_name(f"{wheel.name}.libs")):
@@ -252,10 +258,10 @@ def test_root_copies_programs_that_nobody_cannot_reach(
     monkeypatch.syspath_prepend(private)
     (private / wheel.name / "__init__.py").touch()
     reachable = Path(f"/tmp/counterflow-test-{os.getpid()}")
-    monkeypatch.setattr(embedded, "CACHE", reachable)
+    monkeypatch.setattr(programs, "CACHE", reachable)
     try:
         assert ask(Embedded.start(home), "select 1") == 1
-        assert embedded._programs().is_relative_to(reachable)
+        assert Path(programs.path("postgres")).is_relative_to(reachable)
         assert Embedded.stop(home)
     finally:
         shutil.rmtree(reachable)
@@ -292,6 +298,14 @@ def test_a_normal_user_is_refused_in_roots_home() -> None:
             assert "COUNTERFLOW_HOME" in said
     finally:
         shutil.rmtree(home)
+
+
+@as_root
+def test_a_user_without_a_name_is_told_what_to_do() -> None:
+    said = as_user(54321, lambda: Embedded.start(Path(f"/tmp/counterflow-test-{os.getpid()}-nameless")))
+    shutil.rmtree(f"/tmp/counterflow-test-{os.getpid()}-nameless")
+    assert "PostgreSQL needs a user with a name" in said
+    assert "COUNTERFLOW_DATABASE_URL" in said
 
 
 def alive(pid: int) -> bool:

