@@ -1,0 +1,1 @@
+"""Shopify: orders, returns, refunds and stock over the Admin GraphQL API."""
