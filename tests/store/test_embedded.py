@@ -302,8 +302,9 @@ def test_a_normal_user_is_refused_in_roots_home() -> None:
 
 @as_root
 def test_a_user_without_a_name_is_told_what_to_do() -> None:
-    said = as_user(54321, lambda: Embedded.start(Path(f"/tmp/counterflow-test-{os.getpid()}-nameless")))
-    shutil.rmtree(f"/tmp/counterflow-test-{os.getpid()}-nameless")
+    home = Path(f"/tmp/counterflow-test-{os.getpid()}-nameless")
+    said = as_user(54321, lambda: Embedded.start(home))
+    shutil.rmtree(home)
     assert "PostgreSQL needs a user with a name" in said
     assert "COUNTERFLOW_DATABASE_URL" in said
 
