@@ -97,7 +97,7 @@ def _book(world: World, webhook_url: str | None, account_ref: str, order: Doc) -
 
 
 def _page(world: World, since: str | None, after: str | None) -> Doc:
-    """Lines booked at or after `since` (an ISO instant with its offset), oldest first; `after` is the last line seen."""
+    """Lines booked at or after `since` (an instant with its offset), oldest first; `after` is the last line seen."""
     found = world.all("lines")
     if since is not None:
         instant = datetime.fromisoformat(since)
