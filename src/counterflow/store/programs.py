@@ -41,6 +41,7 @@ def user() -> pwd.struct_passwd:
 
 def surroundings(directory: Path) -> dict[str, Any]:
     """How a server program is started: in `directory`, as the user that runs it, without the caller's PG* variables."""
+    runs_as = user()
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     how: dict[str, Any] = {
         "cwd": directory,
@@ -49,7 +50,6 @@ def surroundings(directory: Path) -> dict[str, Any]:
         "text": True,
     }
     if os.geteuid() == 0:
-        runs_as = user()
         os.chown(directory, runs_as.pw_uid, runs_as.pw_gid)
         how |= {"user": runs_as.pw_uid, "group": runs_as.pw_gid, "extra_groups": []}
     return how
