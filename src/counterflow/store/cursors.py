@@ -1,0 +1,51 @@
+"""How far each feed was read. Cursors of the last while are kept, since rows may appear late behind the newest one."""
+
+from datetime import datetime, timedelta
+
+from psycopg import AsyncConnection
+
+
+async def take_due(conn: AsyncConnection, connection: str, feed: str, now: datetime, hold_seconds: float) -> bool:
+    """True for exactly one worker when the feed is due; it then has `hold_seconds` before another one may pull."""
+    found = await conn.execute(
+        "INSERT INTO pulls AS p (connection, feed, due_at) VALUES (%(c)s, %(f)s, %(hold)s) "
+        "ON CONFLICT (connection, feed) DO UPDATE SET due_at = excluded.due_at WHERE p.due_at <= %(now)s RETURNING 1",
+        {"c": connection, "f": feed, "now": now, "hold": now + timedelta(seconds=hold_seconds)},
+    )
+    return await found.fetchone() is not None
+
+
+async def set_due(conn: AsyncConnection, connection: str, feed: str, due_at: datetime, message: str = "") -> None:
+    await conn.execute(
+        "INSERT INTO pulls (connection, feed, due_at, message) VALUES (%s, %s, %s, %s) "
+        "ON CONFLICT (connection, feed) DO UPDATE SET due_at = excluded.due_at, message = excluded.message",
+        (connection, feed, due_at, message),
+    )
+
+
+async def behind(conn: AsyncConnection, connection: str, feed: str, at_latest: datetime) -> str:
+    """The newest cursor kept at or before `at_latest`, else the oldest kept, else the beginning."""
+    found = await conn.execute(
+        "SELECT cursor FROM cursors WHERE connection = %(c)s AND feed = %(f)s "
+        "ORDER BY pulled_at <= %(t)s DESC, CASE WHEN pulled_at <= %(t)s THEN %(t)s - pulled_at "
+        "ELSE pulled_at - %(t)s END LIMIT 1",
+        {"c": connection, "f": feed, "t": at_latest},
+    )
+    row = await found.fetchone()
+    return row[0] if row else ""
+
+
+async def keep(
+    conn: AsyncConnection, connection: str, feed: str, cursor: str, pulled_at: datetime, *, forget_before: datetime
+) -> None:
+    """Keep this cursor, and forget those that no overlap reaches back to (always keeping one before the horizon)."""
+    await conn.execute(
+        "INSERT INTO cursors (connection, feed, cursor, pulled_at) VALUES (%s, %s, %s, %s) "
+        "ON CONFLICT (connection, feed, pulled_at) DO UPDATE SET cursor = excluded.cursor",
+        (connection, feed, cursor, pulled_at),
+    )
+    await conn.execute(
+        "DELETE FROM cursors WHERE connection = %(c)s AND feed = %(f)s AND pulled_at < (SELECT max(pulled_at) "
+        "FROM cursors WHERE connection = %(c)s AND feed = %(f)s AND pulled_at <= %(t)s)",
+        {"c": connection, "f": feed, "t": forget_before},
+    )

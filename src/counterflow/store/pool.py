@@ -1,0 +1,27 @@
+"""Connections to Postgres. Direct ones only: advisory locks and LISTEN do not survive a pooler in transaction mode."""
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+# A lost network frees the locks of a dead worker after about 20 seconds instead of hours.
+_KEEPALIVE = {
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+
+Pool = AsyncConnectionPool[AsyncConnection]
+
+
+def make_pool(url: str, *, min_size: int = 1, max_size: int = 8) -> Pool:
+    """A pool that is not open yet: `async with make_pool(url) as pool`. Outside a transaction() nothing is left open."""
+    return AsyncConnectionPool(
+        url, min_size=min_size, max_size=max_size, open=False, kwargs={"autocommit": True, **_KEEPALIVE}
+    )
+
+
+async def connect(url: str) -> AsyncConnection:
+    """One connection of its own, for locks and LISTEN."""
+    return await AsyncConnection.connect(url, autocommit=True, keepalives=1, keepalives_idle=5, keepalives_interval=5)
