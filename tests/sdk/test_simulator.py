@@ -1,6 +1,9 @@
 """The kit that simulators are built from: clock, documents, agenda, webhooks, faults, doors."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -95,6 +98,40 @@ def test_a_transaction_that_fails_leaves_nothing_not_even_its_webhook() -> None:
     with pytest.raises(RuntimeError):
         half_an_order()
     assert world.all("orders") == [] and world.next_due() is None
+
+
+def test_a_world_that_is_killed_keeps_what_was_committed(tmp_path: Path) -> None:
+    script = f"""
+import os, pathlib, signal
+from counterflow.sdk.simulator import Clock, World
+world = World("shop", pathlib.Path({str(tmp_path / "shop.db")!r}), Clock())
+with world.tx():
+    world.put("orders", "1", {{"number": 1}})
+    world.emit("http://here.test/", {{}}, b"1")
+with world.tx():
+    world.put("orders", "2", {{"number": 2}})
+    world.emit("http://here.test/", {{}}, b"2")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    world = a_world(tmp_path / "shop.db")
+    assert world.all("orders") == [{"number": 1}]
+    assert [payload["body"] for _, payload in world.planned("_deliver")] == ["1"]
+
+
+def test_a_nested_transaction_can_fail_alone() -> None:
+    world = a_world()
+
+    def refused() -> None:
+        with world.tx():
+            world.put("orders", "2", {})
+            raise ValueError
+
+    with world.tx():
+        world.put("orders", "1", {"number": 1})
+        with pytest.raises(ValueError):
+            refused()
+    assert world.all("orders") == [{"number": 1}]
 
 
 def test_a_jump_over_three_days_plays_each_day_at_its_own_hour() -> None:

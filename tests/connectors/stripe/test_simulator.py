@@ -16,9 +16,10 @@ import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from counterflow.connectors.stripe.simulator import create_app
+from counterflow.connectors.bank.simulator import create_app as create_bank
+from counterflow.connectors.stripe.simulator import create_app, sign
 from counterflow.connectors.stripe.simulator.requests import decode
-from counterflow.sdk.simulator import Chaos, Clock, World
+from counterflow.sdk.simulator import Chaos, Clock, World, together
 
 DAY = 86_400
 SHARED = Path(os.environ.get("COUNTERFLOW_SHARED", Path(__file__).parents[3] / ".." / "shared"))
@@ -245,6 +246,9 @@ REFUSED = [
     ({"payment_intent": "PI", "amount": "12.50"}, "parameter_invalid_integer", "amount"),
     ({"payment_intent": "PI", "reason": "bored"}, None, "reason"),
     ({"payment_intent": "PI", "amout": "5"}, "parameter_unknown", "amout"),
+    ({"payment_intent[x]": "PI"}, None, "payment_intent"),
+    ({"payment_intent": "PI", "metadata": "all"}, None, "metadata"),
+    ({"payment_intent": "PI", "expand": "charge"}, None, "expand"),
     ({"payment_intent": "PI", f"metadata[{'x' * 41}]": "1"}, None, f"metadata[{'x' * 40}]"),
 ]
 
@@ -360,6 +364,8 @@ async def test_who_may_ask_and_how(stripe: Stripe) -> None:
     assert "x-www-form-urlencoded" in as_json.json()["error"]["message"]
     unknown = await stripe.http.get("/v1/nonsense")
     assert unknown.status_code == 404 and "Unrecognized request URL" in unknown.json()["error"]["message"]
+    broken = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert (await stripe.http.post("/v1/refunds", content=b"reason=%ff", headers=broken)).status_code == 400
     nobody = await stripe.http.get("/v1/refunds/re_none")
     assert (nobody.status_code, nobody.json()["error"]["code"]) == (404, "resource_missing")
 
@@ -394,6 +400,14 @@ async def test_lists_filter_by_time_and_expand(stripe: Stripe, world: World) -> 
     assert [refund["id"] for refund in await stripe.page("refunds", **{"created[lte]": old["created"]})] == [old["id"]]
     whole = await stripe.get(f"payment_intents/{intent}", **{"expand[]": "latest_charge.balance_transaction"})
     assert whole["latest_charge"]["balance_transaction"]["type"] == "charge"
+
+
+async def test_calls_are_counted_by_endpoint(stripe: Stripe) -> None:
+    for intent in (await stripe.pay(), await stripe.pay()):
+        await stripe.get(f"payment_intents/{intent}")
+        await stripe.post("refunds", payment_intent=intent)
+    calls = (await stripe.http.get("/_sim/calls")).json()
+    assert calls == {"GET /v1/payment_intents/{id}": 2, "POST /v1/refunds": 2}
 
 
 def test_forms_decode_into_nested_parameters() -> None:
@@ -461,6 +475,25 @@ async def test_a_payout_tells_the_bank_once_whatever_the_chaos(world: World) -> 
         (payout["id"], 98_25, "EUR")
     ]
     assert payout["id"] in told[0]["text"]
+
+
+async def test_a_payout_arrives_at_the_bank_that_is_mounted_beside(world: World) -> None:
+    bank = World("bank", None, world.clock)
+    stripe_app = create_app(world, bank_url="http://sims.test/bank/_sim/do/credit")
+    sims = together({"stripe": stripe_app, "bank": create_bank(bank)})
+    world.transport = httpx2.ASGITransport(sims)
+    async with httpx2.AsyncClient(transport=world.transport, base_url="http://sims.test") as client:
+        for path, body in (
+            ("pay", {"amount_minor": 100_00, "currency": "eur"}),
+            ("make_payout", {"pending_too": True}),
+        ):
+            assert (await client.post(f"/stripe/_sim/do/{path}", json=body)).is_success
+        await client.post("/stripe/_sim/pump")
+        world.clock.advance(2 * DAY)
+        answer = await client.get("/bank/lines", headers={"Authorization": "Bearer bank_test_counterflow"})
+        payouts = await client.get("/stripe/v1/payouts", headers={"Authorization": "Bearer sk_test_counterflow"})
+    [line], [payout] = answer.json()["lines"], payouts.json()["data"]
+    assert (line["amount_minor"], line["end_to_end_ref"]) == (payout["amount"], payout["id"])
 
 
 async def test_webhooks_are_signed_over_time_and_body_and_retried(stripe: Stripe, world: World) -> None:
@@ -551,3 +584,6 @@ def test_the_official_library_takes_it_for_stripe(address: str) -> None:
         client.v1.refunds.create({"charge": paid["charge"], "amount": 4000})
     with pytest.raises(official.IdempotencyError):
         client.v1.refunds.create({**params, "amount": 1}, {"idempotency_key": "key-1"})
+    headers = sign("whsec_x", {}, b'{"object": "event", "type": "refund.failed"}', Clock().now())
+    body = '{"object": "event", "type": "refund.failed"}'
+    assert client.construct_event(body, headers["Stripe-Signature"], "whsec_x").type == "refund.failed"

@@ -13,6 +13,7 @@ key is in flight meanwhile), `lock_timeout` (429), `insufficient_funds` (the nex
 
 import hashlib
 import hmac
+import re
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -22,12 +23,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from counterflow.connectors.stripe.simulator.account import Account
+from counterflow.connectors.stripe.simulator.account import COLLECTIONS, Account
 from counterflow.connectors.stripe.simulator.acts import register
 from counterflow.connectors.stripe.simulator.endpoints import ENDPOINTS
 from counterflow.connectors.stripe.simulator.errors import refuse
 from counterflow.connectors.stripe.simulator.requests import Door, Endpoint
 from counterflow.sdk.simulator import World, with_sim
+
+_ID = re.compile(rf"/({'|'.join(COLLECTIONS)})_\w+")
 
 
 def create_app(
@@ -63,7 +66,12 @@ def create_app(
         routes=[Route(path, _route(door, methods), methods=list(methods)) for path, methods in by_path.items()],
         exception_handlers={404: unknown, 405: unknown},
     )
-    return with_sim(api, world, refuse, own_faults=("error_before", "error_after"))
+    return with_sim(api, world, refuse, label, own_faults=("error_before", "error_after"))
+
+
+def label(method: str, path: str, body: bytes) -> str:
+    """One name for each endpoint: "GET /v1/refunds/{id}"."""
+    return f"{method} {_ID.sub('/{id}', path)}"
 
 
 def sign(secret: str, headers: dict[str, str], body: bytes, now: datetime) -> dict[str, str]:

@@ -184,12 +184,12 @@ def _undelivered(account: Account) -> set[str]:
 
 
 def _metadata(params: Doc) -> Doc | None:
-    metadata = params.get("metadata")
+    metadata: Doc | str | None = params.get("metadata")
     if metadata is None:
         return None
     if metadata == "":
         return {}
-    if not isinstance(metadata, dict):
+    if isinstance(metadata, str):
         raise invalid("Invalid object", param="metadata")
     if len(metadata) > _METADATA_KEYS_MAX:
         raise invalid(f"You can specify up to {_METADATA_KEYS_MAX} metadata keys.", param="metadata")

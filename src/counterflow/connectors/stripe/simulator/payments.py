@@ -19,7 +19,10 @@ def pay(account: Account, wanted: Doc) -> Doc:
 
     Naming a `payment_intent` makes the act repeatable: the second time it answers with the first payment.
     """
-    known = account.find(wanted["payment_intent"]) if "payment_intent" in wanted else None
+    named = wanted.get("payment_intent", "pi_")
+    if not str(named).startswith("pi_"):
+        raise ValueError("a payment_intent begins with pi_")
+    known = account.find(named)
     if known:
         return {"payment_intent": known["id"], "charge": known["latest_charge"]}
     amount, currency = int(wanted["amount_minor"]), str(wanted["currency"]).lower()

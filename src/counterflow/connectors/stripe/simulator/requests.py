@@ -21,6 +21,12 @@ from counterflow.sdk.simulator import Doc
 
 KEY_KEPT_FOR = timedelta(hours=24)
 KEY_LENGTH_MAX = 255
+_SHAPES: dict[str, tuple[tuple[type, ...] | type, str]] = {  # all others are plain text
+    "created": ((str, dict), "range"),
+    "expand": (list, "array"),
+    "metadata": ((str, dict), "object"),
+    "types": (list, "array"),
+}
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,13 @@ class Call:
     cause: Cause
 
     def only(self, *names: str) -> None:
-        """Refuse parameters that the endpoint does not know."""
-        for name in self.params:
+        """Refuse parameters that the endpoint does not know, or that have the wrong shape."""
+        for name, value in self.params.items():
             if name not in names and name != "expand":
                 raise invalid(f"Received unknown parameter: {name}", param=name, code="parameter_unknown")
+            shape, word = _SHAPES.get(name, (str, "string"))
+            if not isinstance(value, shape):
+                raise invalid(f"Invalid {word}", param=name)
 
 
 Endpoint = Callable[[Call], Doc]
@@ -156,7 +165,10 @@ async def _params(request: Request) -> Doc:
             " If you have questions, we can help at https://support.stripe.com/."
         )
         raise invalid(message)
-    return decode(parse_qsl(body.decode(), keep_blank_values=True))
+    try:
+        return decode(parse_qsl(body.decode(), keep_blank_values=True, errors="strict"))
+    except UnicodeDecodeError:
+        raise invalid("Invalid request: parameters are UTF-8.") from None
 
 
 def decode(pairs: Iterable[tuple[str, str]]) -> Doc:
