@@ -27,6 +27,11 @@ class SerialVerdict:
         """The sold unit stays owed and the refund is held until a person has looked."""
         return self.word in ("mismatch", "already_returned", "sold_to_other")
 
+    @property
+    def policy_word(self) -> str:
+        """The word of the policy column `serial_result`: whose the other sale is does not matter there."""
+        return "mismatch" if self.word == "sold_to_other" else self.word
+
 
 def same_serial(text: str) -> str:
     """The form in which serials are compared: scanners and labels differ in case, spaces and dashes."""

@@ -108,10 +108,14 @@ def _discount(line: SoldLine, rule: str) -> int:
 
 
 def _kept_discount(line: SoldLine, rule: str, without: Mapping[str, set[int]]) -> int:
-    """By index, as the pieces of a line that costs nothing have no stretch on its ruler."""
-    whole, quantity = _discount(line, rule), line.quantity
+    """The discount of the pieces that are not in `without`.
+
+    By index, as a line that costs nothing has no stretches; rounded up where stretches are rounded down, so that
+    what was paid for a piece and its discount are its price.
+    """
+    minus, quantity = -_discount(line, rule), line.quantity
     away = without.get(line.line_ref, ())
-    return whole - sum(whole * (piece + 1) // quantity - whole * piece // quantity for piece in away)
+    return sum(minus * (piece + 1) // quantity - minus * piece // quantity for piece in away) - minus
 
 
 def _with_tax(sale: Sale, line: SoldLine, amount: int) -> int:
