@@ -3,6 +3,7 @@
 `core.policy` declares what a guard is; this fills it with the `common-expression-language` package.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice, product
 
@@ -54,6 +55,11 @@ def compile_guard(when: str, columns: Mapping[str, Column]) -> CelGuard:
         )
     if not guard.names:
         raise GuardError("it reads no input: leave the cell out")
+    strange = _strange_words(when, program, [columns[name] for name in guard.names])
+    if strange:
+        raise GuardError(
+            f"it compares with {', '.join(strange)}, which no column that it reads can be: correct the word"
+        )
     for inputs in _trials(sorted(guard.names), columns):
         try:
             answer: object = guard(inputs)
@@ -64,6 +70,14 @@ def compile_guard(when: str, columns: Mapping[str, Column]) -> CelGuard:
         if not isinstance(answer, bool):
             raise GuardError(f"it gives {answer!r} and not true or false, for {inputs}")
     return guard
+
+
+def _strange_words(when: str, program: cel.Program, columns: Iterable[Column]) -> list[str]:
+    """Quoted words outside every vocabulary: a misspelt word would only ever be unequal. Parts of words are let be."""
+    if {"contains", "startsWith", "endsWith"} & set(program.functions()):
+        return []
+    known = {word for column in columns if isinstance(column, Choice) for word in column.words}
+    return sorted({word for pair in re.findall(r"'([^']*)'|\"([^\"]*)\"", when) for word in pair if word} - known)
 
 
 def _trials(names: Sequence[str], columns: Mapping[str, Column]) -> Iterable[dict[str, object]]:

@@ -1,13 +1,14 @@
 """Check a policy completely before it is saved: every error a table can have, found without running it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from counterflow.core.money import Money
-from counterflow.core.policy.cover import TooComplex, survey
+from counterflow.core.policy.cover import Space, TooComplex
 from counterflow.core.policy.evaluate import show
-from counterflow.core.policy.table import PolicySet, Problem, Row, Table
+from counterflow.core.policy.table import Golden, PolicySet, Problem, Row, Table
 from counterflow.core.policy.vocabulary import (
+    COLUMNS,
     CURRENCIES,
     EXCLUSIVE_OUTPUTS,
     GRADES,
@@ -66,25 +67,27 @@ def check_set(policies: PolicySet) -> list[Problem]:
     for table in policies.tables.values():
         problems += check(table)
     for case in policies.golden:
-        table_outputs: Mapping[str, Output] = TABLES.get(case.table, {})
-        if not table_outputs:
-            next_move = f"Name one of {', '.join(TABLES)}{_meant(case.table, TABLES)}"
-            problems.append(Problem(case.table, "", f"golden case {case.name!r} names no table", next_move))
-            continue
-        columns = policies.tables[case.table].columns if case.table in policies.tables else {}
-        for name in sorted(set(case.inputs) - set(columns)):
-            what = f"golden case {case.name!r} has an unknown input {name}"
-            problems.append(
-                Problem(case.table, "", what, f"Use a column of the vocabulary{_meant(name, columns)}", column=name)
-            )
-        for name in sorted(set(case.expect) - set(table_outputs) - {"row", "needs_review"}):
-            what = f"golden case {case.name!r} expects an unknown answer {name}"
-            next_move = f"Use one of {', '.join(table_outputs)}, row, needs_review"
-            problems.append(Problem(case.table, "", what, next_move, column=name))
-        if not case.expect:
-            what = f"golden case {case.name!r} expects nothing"
-            problems.append(Problem(case.table, "", what, "Say in `expect` what the answer must be"))
+        problems += _golden(policies, case)
     return problems
+
+
+def _golden(policies: PolicySet, case: Golden) -> Iterable[Problem]:
+    def problem(what: str, next_move: str, column: str) -> Problem:
+        return Problem("golden", case.name, what, next_move, column=column)
+
+    answers = TABLES.get(case.table)
+    if answers is None:
+        yield problem(
+            f"there is no table {case.table}", f"Use {', '.join(TABLES)}{_meant(case.table, TABLES)}", "table"
+        )
+        return
+    columns = policies.tables[case.table].columns if case.table in policies.tables else COLUMNS
+    for name in sorted(set(case.inputs) - set(columns)):
+        yield problem(f"there is no input {name}", f"Use a column of the vocabulary{_meant(name, columns)}", name)
+    for name in sorted(set(case.expect) - set(answers) - {"row", "needs_review"}):
+        yield problem(f"{case.table} does not answer {name}", f"Use {', '.join(answers)}, row, needs_review", name)
+    if not case.expect:
+        yield problem("the case expects nothing", "Say in `expect` what the answer must be", "expect")
 
 
 def _conditions(table: Table, row: Row) -> Iterable[Problem]:
@@ -189,13 +192,15 @@ def _answer(name: str, answer: object, output: Output) -> Iterable[tuple[str, st
 
 
 def _coverage(table: Table) -> Iterable[Problem]:
+    space = Space(table.rows, table.columns)
+    # A row with a guard covers nothing: its guard may say no.
+    covers = [0 if row.when else 1 << index for index, row in enumerate(table.rows)]
     try:
-        found = survey(table.rows, table.columns)
-        last = len(table.rows) - 1
+        reached = []
         for index, row in enumerate(table.rows):
-            if index in found.reached:
-                continue
-            if index == last and row.is_fallback:
+            if space.find(within=1 << index, avoid=sum(covers[:index])) is not None:
+                reached.append(index)
+            elif row.is_fallback and index == len(table.rows) - 1:
                 yield Problem(
                     table.name, row.id, "the fallback is never reached", "Keep it: it guards later edits", "note"
                 )
@@ -204,39 +209,32 @@ def _coverage(table: Table) -> Iterable[Problem]:
                 yield Problem(
                     table.name, row.id, "the row is never reached: earlier rows take all it holds for", next_move
                 )
-        if found.gap is not None:
-            what = f"no row covers {_sample(found.gap)}"
-            next_move = "Add a row for it, or a last row without conditions"
-            yield Problem(table.name, "", what, next_move, sample=found.gap)
-        yield from _overlaps(table, found.reached)
+        gap = space.find(within=0, avoid=sum(covers))
+        if gap is not None:
+            what, next_move = f"no row covers {_sample(gap)}", "Add a row for it, or a last row without conditions"
+            yield Problem(table.name, "", what, next_move, sample=gap)
+        yield from _overlaps(table, space, covers, reached)
     except TooComplex:
         what = "the table is too large to be checked completely"
         yield Problem(table.name, "", what, "Split rows that name many columns, or use fewer ranges")
 
 
-def _overlaps(table: Table, reached: Mapping[int, object]) -> Iterable[Problem]:
+def _overlaps(table: Table, space: Space, covers: Sequence[int], reached: Sequence[int]) -> Iterable[Problem]:
     """Rows that both hold for some input, answer differently, and of which neither is an exception of the other."""
     looks = 0
-    for later, row in enumerate(table.rows):
-        if later not in reached or row.is_fallback:
-            continue
+    for later in reached:
+        row = table.rows[later]
         before, sample = [], None
-        for earlier in range(later):
+        for earlier in reached[: reached.index(later)]:
             other = table.rows[earlier]
-            if (
-                earlier not in reached
-                or other.then == row.then
-                or _inside(other, row, table)
-                or _inside(row, other, table)
-            ):
+            if row.is_fallback or other.then == row.then or _inside(other, row, table) or _inside(row, other, table):
                 continue
             looks += 1
             if looks > OVERLAPS_MAX:
                 what = f"from here on overlaps were not looked for: more than {OVERLAPS_MAX} pairs of rows"
                 yield Problem(table.name, row.id, what, "Add golden cases for what must not change", "note")
                 return
-            rows = (*table.rows[: earlier + 1], row)
-            both = survey(rows, table.columns, within=1 << earlier | 1 << (earlier + 1)).reached.get(earlier)
+            both = space.find(within=1 << earlier | 1 << later, avoid=sum(covers[:earlier]))
             if both is not None:
                 before.append(other.id)
                 sample = sample or both
@@ -245,17 +243,6 @@ def _overlaps(table: Table, reached: Mapping[int, object]) -> Iterable[Problem]:
             what = f"order decides against {against}: both hold and answer differently, for {_sample(sample)}"
             next_move = "Read both rows for that case; reorder them if the later one should win"
             yield Problem(table.name, row.id, what, next_move, "note", sample=sample)
-
-
-def _apart(one: Row, other: Row) -> bool:
-    for name in one.cells.keys() & other.cells.keys():
-        a, b = one.cells[name], other.cells[name]
-        if isinstance(a, tuple) and isinstance(b, tuple):
-            if a[1] < b[0] or b[1] < a[0]:
-                return True
-        elif not isinstance(a, tuple) and not isinstance(b, tuple) and a.isdisjoint(b):
-            return True
-    return False
 
 
 def _inside(inner: Row, outer: Row, table: Table) -> bool:

@@ -1,86 +1,88 @@
-"""Which rows of a table can be reached, and which inputs none covers: exactly, without trying inputs one by one.
+"""Find an input that some rows accept and others do not: exactly, without trying inputs one by one.
 
-For each column the values fall into classes: two values are alike if the same rows accept both. Walking the columns
-with the set of rows still alive, and never visiting the same set at the same column twice, visits every combination of
-classes that matters. A row that is sure to hold from here on hides the rows after it.
+All questions about a table are this one. Is a row reached? An input that it accepts and no earlier row does. Is there
+a gap? An input that no row accepts. Does order decide between two rows? An input that both accept and no earlier row.
+
+In each column the values fall into classes: two values are alike if the same rows accept both, and of two classes the
+one whose rows include the other's is never the better choice for staying clear of rows. What is left is searched
+column by column; a set of rows that could not be shaken off from a column on is not tried again.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from counterflow.core.policy.table import Row
 from counterflow.core.policy.vocabulary import Choice, Column
 
-WORK_MAX = 50_000
+WORK_MAX = 100_000  # dead ends of one search: about a second
 
 
 class TooComplex(Exception):
-    """The bound on visited states was passed: nothing is claimed about the table."""
+    """The bound on the work was passed: nothing is claimed about the table."""
 
 
-@dataclass(slots=True)
-class Survey:
-    """`reached`: index of each row that some input reaches, with such an input; `gap`: an input that no row covers."""
+class Space:
+    """The inputs of a table, as its rows divide them. Rows are named by their index, sets of rows are bit masks."""
 
-    reached: dict[int, Mapping[str, object]] = field(default_factory=dict)
-    gap: Mapping[str, object] | None = None
+    def __init__(self, rows: Sequence[Row], columns: Mapping[str, Column], work_max: int = WORK_MAX) -> None:
+        self._work_max = work_max
+        # column -> (rows that accept it, a value) for each class of alike values; a row without a cell accepts all
+        self._classes = {
+            name: _classes(name, rows, columns[name]) for name in sorted({name for row in rows for name in row.cells})
+        }
+        self._mentions = {
+            name: sum(1 << index for index, row in enumerate(rows) if name in row.cells) for name in self._classes
+        }
 
+    def find(self, within: int, avoid: int) -> Mapping[str, object] | None:
+        """An input that all rows of `within` accept and no row of `avoid`: a value for each column that rows name.
 
-def survey(rows: Sequence[Row], columns: Mapping[str, Column], within: int = 0, work_max: int = WORK_MAX) -> Survey:
-    """Reachable rows and one gap. A row with a guard may be reached and covers nothing, as its guard may say no.
+        None if there is none. Raises TooComplex.
+        """
+        sample: dict[str, object] = {}
+        order: list[tuple[str, list[tuple[int, object]]]] = []
+        for name, classes in self._classes.items():
+            open_to = {mask & avoid: value for mask, value in reversed(classes) if mask & within == within}
+            if not open_to:
+                return None
+            best = [(mask, value) for mask, value in open_to.items() if not any(o & mask == o != mask for o in open_to)]
+            if len(best) == 1:
+                sample[name], avoid = best[0][1], avoid & best[0][0]
+            else:
+                order.append((name, sorted(best, key=lambda each: each[0].bit_count())))
+        order.sort(key=lambda each: -(self._mentions[each[0]] & avoid).bit_count())
+        later = [0] * (len(order) + 1)  # rows that a column from here on could still shake off
+        for depth in range(len(order) - 1, -1, -1):
+            later[depth] = later[depth + 1] | self._mentions[order[depth][0]]
+        dead = set[tuple[int, int]]()
 
-    `within` is a bit mask of rows: only inputs that all their cells accept are looked at. Raises TooComplex.
-    """
-    used = {name: sum(name in row.cells for row in rows) for row in rows for name in row.cells}
-    order = sorted(used, key=lambda name: (-used[name], name))  # busy columns first: rows become certain or dead early
-    classes = []
-    for name in order:
-        alike = {mask: value for mask, value in _classes(name, rows, columns[name]) if mask & within == within}
-        if not alike:
-            return Survey()  # the rows of `within` have nothing in common
-        classes.append(list(alike.items()))
-    guarded = sum(1 << index for index, row in enumerate(rows) if row.when)
-    # rows without a cell in this column or a later one
-    free = [
-        sum(1 << index for index, row in enumerate(rows) if not any(name in row.cells for name in order[depth:]))
-        for depth in range(len(order) + 1)
-    ]
-    found, seen = Survey(), set[tuple[int, int]]()
+        def search(depth: int, alive: int) -> tuple[object, ...] | None:
+            if alive & ~later[depth] or (depth, alive) in dead:
+                return None
+            if depth == len(order):
+                return ()
+            for mask, value in order[depth][1]:
+                rest = search(depth + 1, alive & mask)
+                if rest is not None:
+                    return (value, *rest)
+            dead.add((depth, alive))
+            if len(dead) > self._work_max:
+                raise TooComplex
+            return None
 
-    def walk(depth: int, alive: int, path: tuple[object, ...]) -> None:
-        certain = alive & free[depth] & ~guarded
-        if certain:
-            alive &= (certain & -certain) * 2 - 1  # what comes after the first certain row is never asked
-        if (depth, alive) in seen:
-            return
-        seen.add((depth, alive))
-        if len(seen) > work_max:
-            raise TooComplex
-        if alive & ~free[depth]:
-            for mask, value in classes[depth]:
-                walk(depth + 1, alive & mask, (*path, value))
-            return
-        rest = (each[0][1] for each in classes[depth:])
-        sample = dict(zip(order, (*path, *rest), strict=True))
-        for index in range(len(rows)):
-            if alive >> index & 1:
-                found.reached.setdefault(index, sample)
-        if not certain and found.gap is None:
-            found.gap = sample
-
-    walk(0, (1 << len(rows)) - 1, ())
-    return found
+        values = search(0, avoid)
+        if values is None:
+            return None
+        return {**sample, **dict(zip((name for name, _ in order), values, strict=True))}
 
 
 def _classes(name: str, rows: Sequence[Row], column: Column) -> list[tuple[int, object]]:
-    """(rows that accept it, a value) for each class of alike values of the column."""
     always = sum(1 << index for index, row in enumerate(rows) if name not in row.cells)
     cells = [(1 << index, row.cells[name]) for index, row in enumerate(rows) if name in row.cells]
     values: Sequence[object]
     if isinstance(column, Choice):
         values = column.words
-        accepts = [(bit, cell) for bit, cell in cells if not isinstance(cell, tuple)]
-        masks = [always | sum(bit for bit, cell in accepts if value in cell) for value in values]
+        sets = [(bit, cell) for bit, cell in cells if not isinstance(cell, tuple)]
+        masks = [always | sum(bit for bit, cell in sets if value in cell) for value in values]
     else:
         spans = [(bit, cell) for bit, cell in cells if isinstance(cell, tuple)]
         starts = {column.low, *(low for _, (low, _) in spans), *(high + 1 for _, (_, high) in spans)}

@@ -92,9 +92,9 @@ def run_golden(policies: PolicySet) -> list[Problem]:
             f"{key} is {show(got.get(key, 'absent'))}, agreed was {show(want)}" for key, want in _differing(case, got)
         ]
         if wrong:
-            what = f"golden case {case.name!r} (row {got['row'] or '-'}): {'; '.join(wrong)}"
+            what = f"row {got['row'] or '-'} of {case.table} answered: {'; '.join(wrong)}"
             next_move = "Correct the row, or agree on the new answer and change the golden case"
-            problems.append(Problem(case.table, str(got["row"]), what, next_move, sample=case.inputs))
+            problems.append(Problem("golden", case.name, what, next_move, sample=case.inputs))
     return problems
 
 

@@ -20,6 +20,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import cast
 
 from counterflow.core.money import Money
@@ -214,13 +215,13 @@ def _goldens(raw: object, problems: list[Problem]) -> Iterable[Golden]:
 
 def _line(lines: Sequence[str], problem: Problem) -> int:
     """The line of the problem's cell, else of its row, else of its table; 0 if it is nowhere to be found."""
-    heads = [number for number, line in enumerate(lines, 1) if re.match(r"\s*\[", line)]
+    heads = [number for number, line in enumerate(lines, 1) if re.match(r"\s*\[\[", line)]
     if problem.table == "policy":
         top = range(1, len(lines) + 1)
         return _first(lines, top, rf"\s*\[*\s*{re.escape(problem.column)}\b") if problem.column else 0
     blocks = [
         range(head, end)
-        for head, end in zip(heads, [*heads[1:], len(lines) + 1], strict=True)
+        for head, end in pairwise([*heads, len(lines) + 1])
         if re.match(rf"\s*\[\[\s*{re.escape(problem.table)}\s*\]\]", lines[head - 1])
     ]
     if re.fullmatch(r"#\d+", problem.row):  # a row without an id is known by its place
