@@ -1,0 +1,50 @@
+"""A simulated Odoo 19 Community behind its JSON-2 API, for what a returns middleware uses of it.
+
+It behaves and misbehaves like the recorded one: no unique references, no guard against returning or paying too much,
+actions instead of True, failures of `load()` with HTTP 200, lock dates that move entries, work that commits after its
+client has left. Beside the API it answers `GET /_sim/books` (ledger, stock and documents) and the acts of `acts.py`.
+
+Faults of its own (`POST /_sim/faults`): `html_error` (a proxy's 502 page, nothing done), `serialization_failure`
+(HTTP 500, nothing done), `load_conflict` (`load` answers `ids: false`), `slow_commit` (`seconds` of real time before
+the work is done, and it is done even when the client has left).
+"""
+
+from collections.abc import Mapping
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from counterflow.sdk.simulator import World, with_sim
+
+from .acts import books, register
+from .calls import Odoo, registry
+from .database import Database
+from .web import Web, refusal
+
+KEYS = {"odoo-integration-key": "integration", "odoo-admin-key": "admin", "odoo-minimal-key": "minimal",
+        "odoo-none-key": "none"}
+
+
+def create_app(
+    world: World, keys: Mapping[str, str] = KEYS, database: str = "odoo19", latency_seconds: float = 0.0
+) -> Starlette:
+    """The simulator's ASGI app.
+
+    `keys` are API keys and their roles (admin, integration, minimal, none). `latency_seconds` is real time between
+    the snapshot of a call and its commit: calls that overlap conflict as they do in the real one.
+    """
+    models, contract = registry()
+    odoo = Odoo(Database(world, models), models, contract)
+    register(world, odoo)
+    sim = with_sim(Web(odoo, world, keys, database, latency_seconds).app(), world, refusal)
+
+    async def show_books(request: Request) -> Response:
+        return JSONResponse(books(odoo.env()))
+
+    sim.router.routes.insert(0, Route("/_sim/books", show_books))
+    return sim
+
+
+__all__ = ["KEYS", "create_app"]

@@ -1,0 +1,62 @@
+"""Who may do what. Four roles: `admin`; `integration`, what the guide asks for; `minimal`, exactly the groups that
+were recorded (no customers, no bank statement lines); `none`, a user without a group."""
+
+from typing import TYPE_CHECKING
+
+from .errors import AccessError
+from .records import Env, Model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROLES = {"admin": 2, "integration": 6, "minimal": 7, "none": 5}  # role -> user id
+
+_VERBS = {"create": "create", "load": "create", "write": "modify", "unlink": "delete"}
+_READS = ("read", "search", "search_read", "search_count", "formatted_read_group", "fields_get", "default_get")
+_CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("ir.model.data", "access"): ("Access Rights",),
+    ("ir.model.data", "create"): ("Access Rights",),
+    ("product.product", "create"): ("Products/Create",),
+    ("product.product", "modify"): ("Products/Create",),
+    ("product.template", "create"): ("Products/Create",),
+    ("product.template", "modify"): ("Products/Create",),
+    ("res.company", "modify"): ("Access Rights",),
+    ("res.users", "create"): ("Access Rights",),
+    ("res.users", "modify"): ("Access Rights",),
+    ("account.account", "create"): ("Accounting/Administrator",),
+    ("account.journal", "create"): ("Accounting/Administrator",),
+    ("account.tax", "create"): ("Accounting/Administrator",),
+    ("stock.location", "create"): ("Inventory/Administrator",),
+    ("stock.warehouse", "create"): ("Inventory/Administrator",),
+}
+_MINIMAL: dict[tuple[str, str], tuple[str, ...]] = {
+    ("res.partner", "create"): (
+        "Contact/Creation", "Inventory/Administrator", "Manufacturing/Administrator", "Sales/Administrator"),
+    ("account.bank.statement.line", "create"): (
+        "Point of Sale/Administrator", "Point of Sale/User", "Basic"),
+}
+_NONE = ("Accounting/Invoicing", "Inventory/User", "Sales/User: Own Documents Only")
+_TITLES = {
+    "res.partner": "Contact", "product.product": "Product Variant", "product.template": "Product",
+    "ir.model.data": "Model Data", "account.bank.statement.line": "Bank Statement Line", "res.company": "Companies",
+    "sale.order": "Sales Order", "stock.picking": "Transfer", "account.move": "Journal Entry", "res.users": "User",
+}
+
+
+def refuse(env: Env, role: str, model: str, method: str, models: "Mapping[str, Model]") -> None:
+    """AccessError when the role's groups do not allow it; `check_object_reference` is open to all."""
+    if role == "admin" or method == "check_object_reference":
+        return
+    verb = _VERBS.get(method, "access" if method in _READS else "modify")
+    groups = _CLOSED.get((model, verb))
+    if groups is None and role in ("minimal", "none"):
+        groups = _MINIMAL.get((model, verb))
+    if groups is None and role == "none":
+        groups = _NONE
+    if groups is None:
+        return
+    title = _TITLES.get(model) or models[model].title or model
+    listed = "".join(f"\t- {group}\n" for group in groups)
+    message = (f"You are not allowed to {verb} '{title}' ({model}) records.\n\nThis operation is allowed for the "
+               f"following groups:\n{listed}\nContact your administrator to request access if necessary.")
+    raise AccessError(message)

@@ -1,0 +1,192 @@
+"""One JSON-2 call: which method, with which arguments, by whom; one call is one transaction."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from . import accounting, base, invoices, moves, payments, places, products, reconciling, sales, transfers
+from .access import refuse
+from .base import post_message
+from .contract import Contract, load_contract
+from .database import Database
+from .errors import AccessError, HttpError
+from .load import load
+from .records import Env, Model, Vals
+
+_MODULES = (base, products, places, moves, transfers, accounting, invoices, reconciling, payments, sales)
+
+
+def registry() -> tuple[dict[str, Model], Contract]:
+    models: dict[str, Model] = {}
+    for module in _MODULES:
+        for model in module.MODELS:
+            models[model.name] = model(models)
+    contract = {name: fields for name, fields in load_contract().items() if name in models}
+    return models, contract
+
+
+# What every model answers. Model-level ones take no ids; the names of the arguments are Odoo's.
+
+
+def _create(env: Env, model: str, vals_list: list[Vals] | Vals) -> list[int]:
+    rows = vals_list if isinstance(vals_list, list) else [vals_list]
+    return [env.create(model, dict(vals)).id for vals in rows]
+
+
+def _search(env: Env, model: str, domain: list[Any], offset: int = 0, limit: int | None = None,
+            order: str | None = None) -> list[int]:
+    return [rec.id for rec in env.search(model, domain, offset, limit, order)]
+
+
+def _search_count(env: Env, model: str, domain: list[Any], limit: int | None = None) -> int:
+    return len(env.search(model, domain, limit=limit))
+
+
+def _search_read(env: Env, model: str, domain: list[Any] | None = None, fields: list[str] | None = None,
+                 offset: int = 0, limit: int | None = None, order: str | None = None,
+                 load: str | None = "_classic_read") -> Any:
+    found = env.search(model, domain or [], offset, limit, order)
+    return env.read(model, [rec.id for rec in found], fields, load)
+
+
+def _load(env: Env, model: str, fields: list[str], data: list[list[Any]]) -> dict[str, Any]:
+    return load(env, model, fields, data)
+
+
+def _fields_get(env: Env, model: str, allfields: list[str] | None = None,
+                attributes: list[str] | None = None) -> dict[str, Any]:
+    result = {}
+    for name, field in env.contract[model].items():
+        full = {"type": field.type, "string": name.removesuffix("_ids").removesuffix("_id").replace("_", " ").title(),
+                "required": field.required, "name": name}
+        if field.relation:
+            full["relation"] = field.relation
+        if field.inverse:
+            full["relation_field"] = field.inverse
+        if field.type == "selection":
+            full["selection"] = [[key, key] for key in sorted(field.selection)]
+        if not allfields or name in allfields:
+            result[name] = {key: value for key, value in full.items() if not attributes or key in attributes}
+    return result
+
+
+def _default_get(env: Env, model: str, fields: list[str]) -> Vals:
+    defaults = env.models[model].defaults
+    return {name: value(env) if callable(value) else value for name, value in defaults.items() if name in fields}
+
+
+def _formatted_read_group(env: Env, model: str, domain: list[Any], groupby: list[str] | None = None,
+                          aggregates: list[str] | None = None) -> list[Vals]:
+    names = list(groupby or [])
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for rec in env.search(model, domain):
+        groups.setdefault(tuple(rec.raw(name) for name in names), []).append(rec.id)
+    rows = []
+    for key, ids in groups.items():
+        shown = env.read(model, ids[:1], names)[0]
+        leaves = [[name, "=", value] for name, value in zip(names, key, strict=True)]
+        row: Vals = {name: shown[name] for name in names}
+        row["__extra_domain"] = [*["&"] * (len(leaves) - 1), *leaves]
+        for aggregate in aggregates or []:
+            field, _, how = aggregate.partition(":")
+            values = [] if field == "__count" else [env.rec(model, id).raw(field) for id in ids]
+            row[aggregate] = len(ids) if field == "__count" else {
+                "sum": sum, "min": min, "max": max, "count": len}[how or "sum"](values)
+        rows.append(row)
+    rows.sort(key=lambda row: [str(row[name][1]) if isinstance(row[name], list) else str(row[name]) for name in names])
+    return rows
+
+
+def _write(env: Env, model: str, ids: list[int], vals: Vals) -> bool:
+    env.write(model, ids, dict(vals))
+    return True
+
+
+def _unlink(env: Env, model: str, ids: list[int]) -> bool:
+    env.unlink(model, ids)
+    return True
+
+
+def _read(env: Env, model: str, ids: list[int], fields: list[str] | None = None,
+          load: str | None = "_classic_read") -> Any:
+    return env.read(model, ids, fields, load)
+
+
+def _message_post(env: Env, model: str, ids: list[int], body: str = "", subject: str | None = None,
+                  message_type: str = "notification", body_is_html: bool = False, subtype_xmlid: str | None = None,
+                  partner_ids: list[int] | None = None, attachment_ids: list[int] | None = None) -> list[int]:
+    return [post_message(env.rec(model, id), body, body_is_html, message_type).id for id in ids]
+
+
+def _message_unsubscribe(env: Env, model: str, ids: list[int], partner_ids: list[int] | None = None) -> None:
+    """Nobody follows anything here."""
+
+
+_MODEL_LEVEL: dict[str, Callable[..., Any]] = {
+    "create": _create, "search": _search, "search_count": _search_count, "search_read": _search_read, "load": _load,
+    "fields_get": _fields_get, "default_get": _default_get, "formatted_read_group": _formatted_read_group,
+}
+_RECORD_LEVEL: dict[str, Callable[..., Any]] = {
+    "write": _write, "unlink": _unlink, "read": _read, "message_post": _message_post,
+    "message_unsubscribe": _message_unsubscribe,
+}
+
+
+class Odoo:
+    """The models over one database. `call` does what one HTTP request does."""
+
+    def __init__(self, db: Database, models: dict[str, Model], contract: Contract) -> None:
+        self.db, self.models, self.contract = db, models, contract
+
+    def env(self, uid: int = 2, context: dict[str, Any] | None = None, snapshot: int | None = None) -> Env:
+        env = Env(self.db, self.models, self.contract, uid)
+        env.context = dict(context or {})
+        env.snapshot = self.db.version if snapshot is None else snapshot
+        return env
+
+    def call(self, env: Env, role: str, model: str, name: str, body: Vals) -> Any:
+        if model not in self.models:
+            raise HttpError(404, "NotFound", f"the model {model!r} does not exist")
+        arguments = {key: value for key, value in body.items() if key not in ("ids", "context")}
+        raw = body.get("ids") or []
+        ids = [raw] if isinstance(raw, int) else list(raw)
+        function, model_level, reads = self._method(model, name, env)
+        if model_level and ids:
+            raise HttpError(422, "UnprocessableEntity", f"cannot call {model}.{name} with ids")
+        bound = (env,) if model_level else (env, ids)
+        try:
+            inspect.signature(function).bind(*bound, **arguments)
+        except TypeError as error:
+            raise HttpError(422, "UnprocessableEntity", str(error)) from None
+        refuse(env, role, model, name, self.models)
+        with env.transaction():
+            if not reads:
+                env.exists(model, ids)
+            result = function(*bound, **arguments)
+            if (model, name) == ("account.payment.register", "action_create_payments"):
+                self.models[model].paid(env, ids)  # type: ignore[attr-defined]
+        return result
+
+    def _method(self, model: str, name: str, env: Env) -> tuple[Callable[..., Any], bool, bool]:
+        if name.startswith("_"):
+            raise AccessError(f"Private methods (such as '{model}.{name}') cannot be called remotely.")
+        own = self.models[model].public.get(name)
+        if own is not None:
+            return own, own.api["model_level"], own.api["reads"]
+        for table in (_MODEL_LEVEL, _RECORD_LEVEL):
+            if name in table:
+                generic = table[name]
+                return _for_model(generic, model), table is _MODEL_LEVEL, name in ("read", "unlink")
+        raise HttpError(404, "NotFound", f"The method '{model}.{name}' does not exist")
+
+
+def _for_model(generic: Callable[..., Any], model: str) -> Callable[..., Any]:
+    """The generic method as a method of this model: the model's name is no argument of the caller's."""
+    signature = inspect.signature(generic)
+    parameters = [parameter for name, parameter in signature.parameters.items() if name != "model"]
+
+    def bound(env: Env, *args: Any, **kwargs: Any) -> Any:
+        return generic(env, model, *args, **kwargs)
+
+    bound.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return bound
