@@ -185,7 +185,7 @@ class MoveGoods:
     order_ref: str
     order_number: str
     rma_number: str
-    operation: str  # transfer | scrap | repair | return_to_vendor | send_back
+    operation: str  # internal_move | repair_order | scrap_entry | outgoing (inventory/locations.py)
     disposition: str
     place_from: str
     location_from: str

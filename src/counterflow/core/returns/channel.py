@@ -1,0 +1,163 @@
+"""What customers, channels and warehouses are told: answers, announcements, replacements, milestones, messages.
+
+Every message follows its fact (D9): "refunded" is said when a leg has succeeded, and taken back when it failed later.
+"""
+
+from collections import Counter
+
+from counterflow.core.effects import (
+    AnnounceReturn,
+    AnswerReturn,
+    CreateReplacement,
+    ExpectedItem,
+    NotifyCustomer,
+    ReadSale,
+    ReplacementLine,
+    UnitResult,
+    UpdateChannel,
+)
+from counterflow.core.returns.dispose import rma
+from counterflow.core.returns.owed import replacement_price_of
+from counterflow.core.returns.states import GOODS_HERE, LEG_PAID
+from counterflow.core.returns.work import Work
+
+
+def read_sale(work: Work) -> None:
+    """Ask the channel for the sale when the case names an order that nobody has told us about."""
+    if work.sale is None and work.request is not None and work.request.sale_ref:
+        connection = work.request.sale_ref.partition(":")[0]
+        work.plan(ReadSale(work.request.sale_ref), work.request.sale_ref, connection, "the sale is not known: fetch it")
+    elif work.sale is None:
+        ref = next((r for fact in work.facts for r in fact.refs if ":order:" in r), "")
+        if ref:
+            work.plan(ReadSale(ref), ref, ref.partition(":")[0], "the sale is not known: fetch it")
+
+
+def answer(work: Work) -> None:
+    """Answer the channel once every line is decided; announce to the place that will inspect."""
+    request, sale = work.request, work.sale
+    if request is None or sale is None or not work.lines:
+        return
+    answers = {line.authorisation for line in work.lines.values()}
+    if answers & {"pending", "review"} or work.cancelled is not None:
+        return
+    approved = [line for line in work.lines.values() if line.authorisation == "approved"]
+    if not request.authorised_by_channel:
+        decision = "approve" if approved else "decline"
+        reason = "; ".join(line.because for line in work.lines.values())
+        work.plan(
+            AnswerReturn(request.return_ref, decision, reason[:400], rma(work)),
+            f"{request.return_ref}/{decision}",
+            work.request_connection,
+            f"{decision} the return: {reason[:200]}",
+        )
+        notify(work, f"return_{decision}d", decision)
+    place = work.setting.routes.place(work.setting.routes.inspection_place)
+    coming = Counter(u.line.key for u in work.units.values() if u.line is not None and u.goods != "not_expected")
+    if approved and coming and place is not None and place.connection:
+        items = tuple(
+            ExpectedItem(
+                line.wanted.line_ref,
+                line.wanted.part_sku or (line.sold.sku if line.sold else ""),
+                coming[line.key],
+                line.wanted.serials,
+                line.sold.lots if line.sold else (),
+            )
+            for line in approved
+            if coming[line.key]
+        )
+        work.plan(
+            AnnounceReturn(rma(work), sale.order_number, items),
+            f"announce/{request.version}",
+            place.connection,
+            f"announce {sum(item.quantity for item in items)} piece(s) to {place.name}",
+        )
+
+
+def replace(work: Work) -> None:
+    """Order the replacement once it is covered: its goods are payable and a difference, if any, is paid."""
+    sale, request = work.sale, work.request
+    if sale is None or request is None or work.exchange_state != "covered":
+        return
+    lines = replacement_lines(work)
+    if lines:
+        work.plan(
+            CreateReplacement(
+                sale.sale_ref, request.return_ref, lines, sale.currency, work.offset_minor, work.customer_pays_minor
+            ),
+            "replacement",
+            sale.connection,
+            f"order the replacement, linked to {sale.order_number}",
+        )
+
+
+def replacement_lines(work: Work) -> tuple[ReplacementLine, ...]:
+    return tuple(
+        ReplacementLine(
+            line.wanted.replacement_sku or (line.sold.sku if line.sold else ""),
+            line.wanted.quantity,
+            replacement_price_of(line),
+            line.wanted.line_ref,
+        )
+        for line in work.lines.values()
+        if line.wanted.remedy in ("exchange", "replacement")
+        and line.authorisation == "approved"
+        and line.sold is not None
+    )
+
+
+def milestones(work: Work) -> None:
+    """Propagate what happened to the channel and the customer, each milestone once."""
+    sale = work.sale
+    if sale is None or (work.request is None and not work.lines):
+        return
+    here = [u for u in work.units.values() if u.line is not None and u.goods in GOODS_HERE]
+    if here:
+        _tell(work, "received", len(here), tuple(_results(work, "")))
+        notify(work, "goods_received", str(len(here)))
+    done = [u for u in here if u.goods == "dispositioned"]
+    if done and len(done) == len(here):
+        _tell(work, "dispositioned", len(done), tuple(_results(work, "dispositioned")))
+    for leg in work.legs.values():
+        if leg.state in LEG_PAID and leg.origin == "ours":
+            _tell(work, "refunded", leg.leg_id, (), leg.amount_minor)
+            notify(work, "refund_sent", leg.leg_id, leg.amount_minor)
+        elif leg.state in ("failed_after_success", "reversed") and leg.origin == "ours":
+            notify(work, "refund_corrected", leg.leg_id, leg.amount_minor)
+
+
+def _results(work: Work, goods: str) -> list[UnitResult]:
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for unit in work.units.values():
+        if unit.line is not None and unit.goods in GOODS_HERE and (not goods or unit.goods == goods):
+            counts[unit.line.wanted.line_ref, unit.sku, unit.disposition if goods else ""] += 1
+    return [UnitResult(ref, sku, n, disposition) for (ref, sku, disposition), n in sorted(counts.items())]
+
+
+def _tell(work: Work, milestone: str, subject: object, results: tuple[UnitResult, ...], amount_minor: int = 0) -> None:
+    assert work.sale is not None
+    work.plan(
+        UpdateChannel(
+            work.sale.sale_ref,
+            work.request.return_ref if work.request is not None else "",
+            milestone,
+            results,
+            amount_minor,
+            work.sale.currency,
+        ),
+        f"{milestone}/{subject}",
+        work.sale.connection,
+        f"tell {work.sale.connection}: {milestone}",
+    )
+
+
+def notify(work: Work, template: str, subject: str, amount_minor: int = 0) -> None:
+    """One message per fact, if the retailer has a connection that sends messages."""
+    sale, connection = work.sale, work.setting.routes.notify
+    if sale is not None and connection and sale.customer_ref:
+        work.plan(
+            NotifyCustomer(template, sale.customer_ref, sale.order_number, amount_minor, sale.currency),
+            f"{template}/{subject}",
+            connection,
+            f"tell the customer: {template.replace('_', ' ')}",
+        )

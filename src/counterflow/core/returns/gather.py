@@ -1,0 +1,198 @@
+"""First pass over the facts: what was sold, asked, permitted and reported, before goods and money are walked through."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from counterflow.core.facts import (
+    AuthorisationGiven,
+    CasesLinked,
+    CustomerPaid,
+    DispositionExecuted,
+    DisputeMoved,
+    DocumentMoved,
+    EffectReported,
+    ExceptionResolved,
+    Fact,
+    GoodwillGranted,
+    HoldPlaced,
+    ItemInspected,
+    ItemsReceived,
+    LotRecalled,
+    MarketplaceRefunded,
+    ParcelMoved,
+    PayoutBanked,
+    RefundReported,
+    RefundSettled,
+    ReplacementMoved,
+    ReturnCancelled,
+    ReturnRequested,
+    SaleRecorded,
+    SiblingsClaimed,
+    TimerFired,
+    WithdrawalDeclared,
+)
+from counterflow.core.money import Money
+from counterflow.core.policy import in_force
+from counterflow.core.returns.case import Belief
+from counterflow.core.returns.work import Work
+
+
+def gather(work: Work) -> None:
+    """Walk the facts in canonical order and keep what later passes ask for."""
+    for fact in work.facts:
+        apply = _APPLY.get(type(fact.body))
+        if apply is not None:
+            apply(work, fact.body, fact)
+        if fact.connection:
+            words = _BELIEF.get(type(fact.body))
+            if words is not None:
+                work.beliefs[fact.connection] = Belief(fact.connection, words(fact.body), fact.occurred_at)
+    if work.kind == "return" and work.withdrawal_at is not None:
+        work.kind = "withdrawal"
+    opened = work.opened_at or work.now
+    work.opened_at = opened
+    # The version in force when the return is asked for counts for the whole case (architecture: policies are data).
+    asked = work.requested_at or opened
+    work.policies = in_force(work.setting.policies, asked) or (work.setting.policies or (None,))[0]
+
+
+def _sale(work: Work, body: SaleRecorded, fact: Fact) -> None:
+    if work.sale is None or body.sale.version >= work.sale.version:
+        work.sale = body.sale
+
+
+def _opened(work: Work, at: datetime) -> None:
+    if work.opened_at is None or at < work.opened_at:
+        work.opened_at = at
+
+
+def _requested(work: Work, body: ReturnRequested, fact: Fact) -> None:
+    _opened(work, fact.occurred_at)
+    if work.requested_at is None:
+        work.requested_at = fact.occurred_at
+    if work.request is None or body.version >= work.request.version:
+        work.request, work.request_connection, work.kind = body, fact.connection, body.kind
+
+
+def _withdrawal(work: Work, body: WithdrawalDeclared, fact: Fact) -> None:
+    if work.withdrawal_at is None or body.declared_at < work.withdrawal_at:
+        work.withdrawal_at = body.declared_at
+
+
+def _given(work: Work, body: AuthorisationGiven, fact: Fact) -> None:
+    work.given.append((body, fact.occurred_at, fact.connection))
+
+
+def _cancelled(work: Work, body: ReturnCancelled, fact: Fact) -> None:
+    work.cancelled = (body.by, fact.occurred_at)
+
+
+def _received(work: Work, body: ItemsReceived, fact: Fact) -> None:
+    _opened(work, fact.occurred_at)
+    work.receipts.append((body, fact))
+
+
+def _siblings(work: Work, body: SiblingsClaimed, fact: Fact) -> None:
+    work.claimed_by_siblings = {(line, piece): case for line, piece, case in body.pieces}
+    work.ever_claimed.update(work.claimed_by_siblings)
+    work.refunded_by_siblings = dict(body.refunded)
+    work.observed_by_siblings = set(body.observed)
+
+
+def _outcome(work: Work, body: EffectReported, fact: Fact) -> None:
+    work.outcomes.setdefault(body.effect_id, []).append((body, fact.occurred_at))
+
+
+def _fired(work: Work, body: TimerFired, fact: Fact) -> None:
+    work.timers_fired[body.timer_id] = fact.occurred_at
+
+
+def _resolved(work: Work, body: ExceptionResolved, fact: Fact) -> None:
+    work.resolutions[body.exception_id] = (body.action, body.by, fact.occurred_at)
+    if body.action.startswith("pay_"):
+        work.alternative_rail = body.action.removeprefix("pay_")
+
+
+def _goodwill(work: Work, body: GoodwillGranted, fact: Fact) -> None:
+    _opened(work, fact.occurred_at)
+    work.goodwill_minor += body.amount_minor
+
+
+def _held(work: Work, body: HoldPlaced, fact: Fact) -> None:
+    if body.lifted:
+        work.holds.pop(body.name, None)
+    else:
+        work.holds[body.name] = f"{body.by}: {body.reason}"
+
+
+def _replacement(work: Work, body: ReplacementMoved, fact: Fact) -> None:
+    total = body.total_minor or work.replacement.get(body.order_ref, ("", fact.occurred_at, 0))[2]
+    work.replacement[body.order_ref] = (body.state, fact.occurred_at, total)
+
+
+def _disputed(work: Work, body: DisputeMoved, fact: Fact) -> None:
+    work.disputes[body.dispute_ref] = (body.payment_ref, body.amount_minor, body.phase)
+
+
+def _customer_paid(work: Work, body: CustomerPaid, fact: Fact) -> None:
+    work.customer_paid_minor += body.amount_minor
+
+
+def _marketplace(work: Work, body: MarketplaceRefunded, fact: Fact) -> None:
+    _opened(work, fact.occurred_at)
+    if work.request is None:
+        work.kind = "marketplace_return"
+
+
+def _recalled(work: Work, body: LotRecalled, fact: Fact) -> None:
+    _opened(work, fact.occurred_at)
+    if work.request is None:
+        work.kind = "recall"
+
+
+def _linked(work: Work, body: CasesLinked, fact: Fact) -> None:
+    if body.other_case_id not in work.linked:
+        work.linked.append(body.other_case_id)
+
+
+_APPLY: dict[type, Callable[[Work, Any, Fact], None]] = {
+    SaleRecorded: _sale,
+    ReturnRequested: _requested,
+    WithdrawalDeclared: _withdrawal,
+    AuthorisationGiven: _given,
+    ReturnCancelled: _cancelled,
+    ItemsReceived: _received,
+    SiblingsClaimed: _siblings,
+    EffectReported: _outcome,
+    TimerFired: _fired,
+    ExceptionResolved: _resolved,
+    GoodwillGranted: _goodwill,
+    HoldPlaced: _held,
+    ReplacementMoved: _replacement,
+    DisputeMoved: _disputed,
+    CustomerPaid: _customer_paid,
+    MarketplaceRefunded: _marketplace,
+    LotRecalled: _recalled,
+    CasesLinked: _linked,
+}
+
+# What a system says of the case, in words for support (`case beliefs`): the newest statement of each connection counts.
+_BELIEF: dict[type, Callable[[Any], str]] = {
+    ReturnRequested: lambda b: f"return {b.return_ref} is {'open' if b.authorised_by_channel else 'requested'}",
+    AuthorisationGiven: lambda b: f"return {b.decision}d by {b.by}",
+    ReturnCancelled: lambda b: f"return cancelled by {b.by}",
+    ItemsReceived: lambda b: f"{sum(i.quantity for i in b.items)} received at {b.place}",
+    ReplacementMoved: lambda b: f"replacement {b.order_ref} {b.state}",
+    MarketplaceRefunded: lambda b: f"refunded {Money(b.currency, b.amount_minor)} for us",
+    DisputeMoved: lambda b: f"dispute {b.dispute_ref} {b.phase}",
+    ParcelMoved: lambda b: f"parcel {b.tracking} {b.stage.replace('_', ' ')}",
+    ItemInspected: lambda b: f"{b.quantity} x {b.sku} inspected, grade {b.grade}",
+    DispositionExecuted: lambda b: (
+        f"{b.quantity} x {b.sku} {b.disposition} {'undone' if b.reversed else 'carried out'}"
+    ),
+    RefundReported: lambda b: f"refund {b.refund_ref} of {Money(b.currency, b.amount_minor)} {b.status}",
+    RefundSettled: lambda b: f"refund {b.refund_ref} is in payout {b.payout_ref}",
+    PayoutBanked: lambda b: f"payout {b.payout_ref} is on bank line {b.bank_ref}",
+    DocumentMoved: lambda b: f"{b.posting.replace('_', ' ')} {b.document_ref} {b.state}",
+}
