@@ -6,6 +6,7 @@ with a last row that always holds. `parse` reads and checks a set, `evaluate` as
 
 from counterflow.core.policy.check import check, check_set
 from counterflow.core.policy.evaluate import NO_FLAGS, evaluate, explain, run_golden
+from counterflow.core.policy.promise import never_worse
 from counterflow.core.policy.table import (
     CompileGuard,
     Golden,
@@ -46,6 +47,7 @@ __all__ = [
     "evaluate",
     "explain",
     "in_force",
+    "never_worse",
     "parse",
     "policy_set",
     "print_toml",

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from counterflow.core.policy.table import Row
 from counterflow.core.policy.vocabulary import Choice, Column
 
-WORK_MAX = 100_000  # dead ends of one search: about a second
+WORK_MAX = 1_000_000  # steps of all searches over one table: a second or two
 
 
 class TooComplex(Exception):
@@ -24,7 +24,7 @@ class Space:
     """The inputs of a table, as its rows divide them. Rows are named by their index, sets of rows are bit masks."""
 
     def __init__(self, rows: Sequence[Row], columns: Mapping[str, Column], work_max: int = WORK_MAX) -> None:
-        self._work_max = work_max
+        self._work_left = work_max
         # column -> (rows that accept it, a value) for each class of alike values; a row without a cell accepts all
         self._classes = {
             name: _classes(name, rows, columns[name]) for name in sorted({name for row in rows for name in row.cells})
@@ -61,12 +61,13 @@ class Space:
             if depth == len(order):
                 return ()
             for mask, value in order[depth][1]:
+                self._work_left -= 1
+                if self._work_left < 0:
+                    raise TooComplex
                 rest = search(depth + 1, alive & mask)
                 if rest is not None:
                     return (value, *rest)
             dead.add((depth, alive))
-            if len(dead) > self._work_max:
-                raise TooComplex
             return None
 
         values = search(0, avoid)
