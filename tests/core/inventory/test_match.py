@@ -17,7 +17,8 @@ def test_edge_028_the_fourth_of_three_is_over_and_not_refused() -> None:
     matching = match(THREE_TEES, [Received("tee", 4)])
     assert len(matching.assigned) == 3
     assert matching.over == (Received("tee"),)
-    assert matching.missing == matching.wrong == ()
+    assert not matching.missing
+    assert not matching.wrong
 
 
 def test_edge_028_more_receipts_of_a_case_are_matched_together() -> None:
@@ -68,6 +69,12 @@ def test_a_hint_decides_between_lines_of_one_sku_and_does_not_outweigh_the_sku()
     matching = match(slots, [Received("tee", line_ref="l2")])
     assert pairs(matching) == [("l2", 0, "")]
     assert pairs(match(slots, [Received("tee", line_ref="l3")])) == [("l1", 0, "")]
+
+
+def test_a_thing_with_a_serial_has_the_first_choice_of_pieces_without_one() -> None:
+    slots = [Slot("l1", 0, "phone"), Slot("l1", 1, "phone", serial="A1")]
+    matching = match(slots, [Received("phone"), Received("phone", serial="Z9")])
+    assert pairs(matching) == [("l1", 0, "Z9"), ("l1", 1, "")]
 
 
 def test_parts_of_kits_are_slots_of_their_own() -> None:

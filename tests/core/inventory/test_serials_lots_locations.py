@@ -18,6 +18,7 @@ ELSEWHERE = {
     "B8": KnownSerial("phone"),
     "A2": KnownSerial("phone", sale_ref="shop:order:2"),
     "C1": KnownSerial("phone", sale_ref="shop:order:1", returned_in="rc_1"),
+    "D1": KnownSerial("phone", sale_ref="shop:order:2", returned_in="rc_2"),
     "C2": KnownSerial("phone", sale_ref="shop:order:1"),
 }
 
@@ -35,6 +36,7 @@ ELSEWHERE = {
         ("R1", ("R1",), "already_returned", "shop:order:1", True),
         ("C1", ("C1",), "already_returned", "rc_1", True),
         ("C2", (), "ok", "", False),
+        ("D1", ("D1",), "ok", "", False),  # came back from another customer and was sold again
         ("Z9", (), "unknown", "", False),
         ("", ("A1",), "missing", "", False),  # edge case 20
         (" - ", ("A1",), "missing", "", False),

@@ -1,5 +1,7 @@
 """The price, discount and tax cases of the list, by their numbers."""
 
+from dataclasses import replace
+
 import pytest
 
 from counterflow.core.money import allocate
@@ -50,6 +52,30 @@ def test_edge_001_a_piece_returned_for_a_defect_is_not_eaten_by_the_promotion() 
     unwanted = pieces(tee, 1, promotion="re_price")
     sale = a_sale(tee, promotions=(BUY_2_GET_1,))
     assert entitle(sale, broken + unwanted).total_minor >= entitle(sale, broken).total_minor == 666
+
+
+def test_edge_001_the_loss_stops_at_the_pieces_that_cause_it() -> None:
+    big, broken, small = a_line("big", paid=5000, unit=6000), a_line("broken", paid=2000), a_line("small", paid=100)
+    big = replace(big, discounts=(Discount("P", 1000),))
+    rule = Promotion("P", "threshold_amount", threshold_minor=8050, amount_minor=1000)
+    items = pieces(broken, seller_fault=True) + pieces(small, promotion="re_price")
+    owed = entitle(a_sale(big, broken, small, promotions=(rule,)), items)
+    assert owed.total_minor == 2000
+    assert "not_below_zero" not in {row.rule for row in owed.components}
+
+
+def test_edge_001_the_cheapest_are_the_free_ones() -> None:
+    dear = a_line("dear", paid=6000, quantity=2)
+    cheap = a_line("cheap", paid=0, quantity=2, unit=1000, discounts=(Discount("BOGO", 2000),))
+    bogo = Promotion("BOGO", "buy_x_get_y", buy=1, get=1, lines=("dear", "cheap"))
+    sale = a_sale(dear, cheap, promotions=(bogo,))
+    assert entitle(sale, pieces(dear, 0, promotion="re_price")).total_minor == 3000 - 1000
+
+
+def test_edge_001_a_promotion_that_does_not_explain_its_discount_takes_nothing() -> None:
+    tee = three_for_two()
+    odd = Promotion("B2G1", "threshold_amount", threshold_minor=10**6, amount_minor=1000)
+    assert entitle(a_sale(tee, promotions=(odd,)), pieces(tee, 2, promotion="re_price")).total_minor == 667
 
 
 def test_edge_001_prices_without_tax_lose_the_tax_of_the_discount_too() -> None:
@@ -202,6 +228,7 @@ def test_edge_013_no_restocking_fee_when_the_fault_is_ours() -> None:
     sale = a_sale(line)
     assert entitle(sale, pieces(line, **fee)).by_component["fee"] == -1700
     assert entitle(sale, pieces(line, seller_fault=True, **fee)).total_minor == 10_000
+    assert entitle(sale, pieces(line, restocking_fee_ppm=2_000_000)).by_component["fee"] == -10_000
 
 
 def test_edge_014_withdrawal_from_all_gives_the_standard_rate_back() -> None:
@@ -221,6 +248,13 @@ def test_edge_014_a_partial_return_gives_shipping_back_by_its_terms_and_only_onc
     assert entitle(sale, first).by_line["ship"] == 490
     assert "ship" not in entitle(sale, pieces(line, 1, shipping="standard"), prior=first).by_line
     assert entitle(sale, pieces(line, 1, shipping="full"), prior=first).by_line["ship"] == 1000
+
+
+def test_edge_014_the_standard_rate_is_given_once_over_several_shipping_lines() -> None:
+    line = a_line(paid=5000)
+    ships = [a_line(ref, paid=300, component="shipping") for ref in ("s1", "s2")]
+    owed = entitle(a_sale(line, *ships, standard_shipping=490), pieces(line, shipping="standard"))
+    assert (owed.by_line["s1"], owed.by_line["s2"]) == (300, 190)
 
 
 def test_edge_014_our_fault_gives_all_of_it_and_the_cost_of_sending_back() -> None:

@@ -114,6 +114,7 @@ def test_any_partition_and_order_sums_to_what_was_paid_per_component_and_tax_cod
     assert sum(result.total_minor for result in results) == sale.captured_minor
     alone = [entitle(sale, part) for part in parts]  # shares are fixed by piece: nothing has to be known of the others
     assert figures(alone) == what_was_paid(sale)
+    assert all(row.amount_minor >= 0 for result in alone for row in result.components)
 
 
 @given(st.data(), st.sampled_from(("re_price", "deny_partial")))

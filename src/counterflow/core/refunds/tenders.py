@@ -93,7 +93,7 @@ def route(
     free = [_free(payment, refunded, lost) for payment in ordered]
     amounts = (_by_ratio if rule.split == "ratio" else _by_priority)(owed_minor, ordered, free, refunded)
     legs = [
-        _leg(payment, amount, rule, now, refunded, disputed, blocked)
+        _leg(payment, amount, rule, now, disputed, blocked)
         for payment, amount in zip(ordered, amounts, strict=True)
         if amount
     ]
@@ -137,7 +137,6 @@ def _leg(
     amount: int,
     rule: RouteRule,
     now: datetime,
-    refunded: Mapping[str, int],
     disputed: Collection[str],
     blocked: Mapping[str, str],
 ) -> PlannedLeg:
@@ -147,7 +146,7 @@ def _leg(
     to_credit = rule.gift or (rule.remedy == "store_credit" and tender != "store_credit")
     if to_credit and tender != "marketplace":
         return PlannedLeg("store_credit", ref, amount, "planned", "gift" if rule.gift else "remedy", "")
-    reason = blocked.get(ref, "") or _closed(payment, amount, rule, now, refunded)
+    reason = blocked.get(ref, "") or _closed(payment, amount, rule, now)
     if not reason:
         return PlannedLeg(tender, ref, amount, "planned", "", payment.connection)
     allowed: Sequence[str] = ALTERNATIVES.get(tender, ())
@@ -158,14 +157,13 @@ def _leg(
     return PlannedLeg(allowed[0], ref, amount, "planned", reason, "")
 
 
-def _closed(payment: Payment, amount: int, rule: RouteRule, now: datetime, refunded: Mapping[str, int]) -> str:
+def _closed(payment: Payment, amount: int, rule: RouteRule, now: datetime) -> str:
     """Why the payment's own rail cannot carry the amount; empty if it can (edge cases 50, 51, 62)."""
     if payment.tender not in _RANK:
         return "unknown_tender"
     if payment.refundable_until is not None and now > payment.refundable_until:
         return "window_over"
-    whole = amount == payment.captured_minor and not refunded.get(payment.payment_ref)
-    if not payment.partial_refunds and not whole:
+    if not payment.partial_refunds and amount != payment.captured_minor:
         return "partial_not_allowed"
     if amount < rule.minimum_minor.get(payment.tender, 0):
         return "below_minimum"
