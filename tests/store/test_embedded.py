@@ -159,14 +159,16 @@ def test_a_zombie_is_not_a_server(home: Path) -> None:
     """Killed and not yet reaped by its parent: its id still exists."""
     script = START + "; import os, time; os.close(1); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", script, str(home)], stdout=subprocess.PIPE, text=True) as parent:
-        assert parent.stdout
-        parent.stdout.read()
-        pid = Embedded.status(home)["pid"]
-        os.kill(pid, signal.SIGKILL)
-        url = Embedded.start(home)
-        os.kill(pid, 0)  # the id still exists, and no harm is done
-        assert ask(url, "select 1") == 1
-        parent.kill()
+        try:
+            assert parent.stdout
+            parent.stdout.read()
+            pid = Embedded.status(home)["pid"]
+            os.kill(pid, signal.SIGKILL)
+            url = Embedded.start(home)
+            os.kill(pid, 0)  # the id still exists, and no harm is done
+            assert ask(url, "select 1") == 1
+        finally:
+            parent.kill()
 
 
 def test_a_home_made_anew_has_nothing_of_the_old_server(home: Path) -> None:
