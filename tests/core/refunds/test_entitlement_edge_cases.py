@@ -6,7 +6,7 @@ import pytest
 
 from counterflow.core.money import allocate
 from counterflow.core.refunds import GiveBack, ReturnedItem, entitle, explain_difference
-from counterflow.core.sale import Discount, KitPart, Promotion, SoldLine
+from counterflow.core.sale import Discount, KitPart, Promotion, SoldLine, Tax
 from tests.core.refunds.factory import a_line, a_payment, a_sale, pieces
 
 BUY_2_GET_1 = Promotion("B2G1", "buy_x_get_y", buy=2, get=1)
@@ -122,6 +122,14 @@ def test_edge_003_pieces_of_a_line_differ_by_a_cent_and_close() -> None:
     line = a_line(paid=10_000, quantity=3)
     sale = a_sale(line)
     assert [entitle(sale, pieces(line, n)).total_minor for n in range(3)] == [3333, 3333, 3334]
+
+
+def test_edge_003_several_taxes_on_a_line_leave_each_piece_its_share() -> None:
+    taxes = (Tax("STATE", 60_000, 560), Tax("CITY", 10_000, 95), Tax("COUNTY", 2_000, 19))
+    line = replace(a_line(paid=10_000, quantity=3), taxes=taxes)
+    owed = [entitle(a_sale(line), pieces(line, n)) for n in range(3)]
+    assert [each.total_minor for each in owed] == [3333, 3333, 3334]
+    assert [sum(each.taxes[code] for each in owed) for code in ("STATE", "CITY", "COUNTY")] == [560, 95, 19]
 
 
 def test_edge_004_a_voucher_larger_than_the_line_makes_nothing_negative() -> None:
@@ -332,10 +340,10 @@ def test_edge_097_pieces_that_were_cancelled_are_owed_like_those_that_came_back(
     line = SoldLine("l", "sku", 3, 2, 1000, 3000)
     ship = a_line("ship", paid=500, component="shipping")
     sale = a_sale(line, ship)
-    assert entitle(sale, pieces(line, 2)).total_minor == 1000
-    assert (
-        entitle(sale, pieces(line, 0, 1, withdrawal=True), prior=pieces(line, 2, withdrawal=True)).total_minor == 2500
-    )
+    cancelled, returned = pieces(line, 2), pieces(line, 0, 1, withdrawal=True)
+    assert entitle(sale, cancelled).total_minor == 1000
+    assert entitle(sale, returned).total_minor == 2500  # all that was delivered is back
+    assert entitle(sale, returned, prior=cancelled).total_minor == 2500
 
 
 def test_what_was_refunded_before_is_not_paid_again() -> None:

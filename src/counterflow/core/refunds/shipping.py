@@ -18,15 +18,16 @@ def given_back(sale: Sale, items: Iterable[ReturnedItem], units: Collection[Unit
     shipping = [line for line in sale.lines if line.component == "shipping"]
     if not shipping:
         return {}
-    listed, levels, all_withdrawn = set(), set(), True
+    listed, levels, withdrawn = set(), set(), set()
     refs = {line.line_ref for line in shipping}
     for item in items:
         if item.line_ref in refs:
             listed.add(item.line_ref)
         else:
             levels.add(item.shipping)
-            all_withdrawn = all_withdrawn and item.withdrawal
-    if all_withdrawn and _all_goods_back(sale, units):
+            if item.withdrawal:
+                withdrawn.add((item.line_ref, item.piece))
+    if withdrawn and _all_goods_back(sale, [unit for unit in units if unit[:2] in withdrawn]):
         levels.add("standard")
     standard = sale.standard_shipping_minor
     left = sum(line.paid_minor for line in shipping) if standard is None else max(0, standard)
@@ -44,7 +45,7 @@ def _all_goods_back(sale: Sale, units: Collection[Unit]) -> bool:
     """Pieces that were never delivered are cancelled, not returned; of an order with no delivery all have to be."""
     goods = [line for line in sale.lines if line.component == "goods"]
     delivered = any(line.delivered for line in goods)
-    return bool(units) and all(_back(line, units) >= (line.delivered if delivered else line.quantity) for line in goods)
+    return all(_back(line, units) >= (line.delivered if delivered else line.quantity) for line in goods)
 
 
 def _back(line: SoldLine, units: Collection[Unit]) -> int:
