@@ -309,8 +309,8 @@ class Warehouse:
             self._put(sku, lot, origin, -quantity)
             self._put(sku, lot, "in_work", quantity)
             lines.append(
-                {"sku": sku, "quantity": quantity, "serial": line.get("serial"), "lot": lot, "line_ref": line.get("line_ref"),
-                 "from_location": origin}
+                {"sku": sku, "quantity": quantity, "serial": line.get("serial"), "lot": lot, "from_location": origin,
+                 "line_ref": line.get("line_ref")}
             )  # fmt: skip
         if not lines:
             raise Refusal("bad_value", "an instruction has lines")
