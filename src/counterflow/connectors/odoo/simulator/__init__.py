@@ -18,13 +18,18 @@ from starlette.routing import Route
 
 from counterflow.sdk.simulator import World, with_sim
 
-from .acts import books, register
+from .acts import register
+from .books import books
 from .calls import Odoo, registry
 from .database import Database
 from .web import Web, refusal
 
-KEYS = {"odoo-integration-key": "integration", "odoo-admin-key": "admin", "odoo-minimal-key": "minimal",
-        "odoo-none-key": "none"}
+KEYS = {
+    "odoo-integration-key": "integration",
+    "odoo-admin-key": "admin",
+    "odoo-minimal-key": "minimal",
+    "odoo-none-key": "none",
+}
 
 
 def create_app(

@@ -31,15 +31,25 @@ _CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
 }
 _MINIMAL: dict[tuple[str, str], tuple[str, ...]] = {
     ("res.partner", "create"): (
-        "Contact/Creation", "Inventory/Administrator", "Manufacturing/Administrator", "Sales/Administrator"),
-    ("account.bank.statement.line", "create"): (
-        "Point of Sale/Administrator", "Point of Sale/User", "Basic"),
+        "Contact/Creation",
+        "Inventory/Administrator",
+        "Manufacturing/Administrator",
+        "Sales/Administrator",
+    ),
+    ("account.bank.statement.line", "create"): ("Point of Sale/Administrator", "Point of Sale/User", "Basic"),
 }
 _NONE = ("Accounting/Invoicing", "Inventory/User", "Sales/User: Own Documents Only")
 _TITLES = {
-    "res.partner": "Contact", "product.product": "Product Variant", "product.template": "Product",
-    "ir.model.data": "Model Data", "account.bank.statement.line": "Bank Statement Line", "res.company": "Companies",
-    "sale.order": "Sales Order", "stock.picking": "Transfer", "account.move": "Journal Entry", "res.users": "User",
+    "res.partner": "Contact",
+    "product.product": "Product Variant",
+    "product.template": "Product",
+    "ir.model.data": "Model Data",
+    "account.bank.statement.line": "Bank Statement Line",
+    "res.company": "Companies",
+    "sale.order": "Sales Order",
+    "stock.picking": "Transfer",
+    "account.move": "Journal Entry",
+    "res.users": "User",
 }
 
 
@@ -57,6 +67,8 @@ def refuse(env: Env, role: str, model: str, method: str, models: "Mapping[str, M
         return
     title = _TITLES.get(model) or models[model].title or model
     listed = "".join(f"\t- {group}\n" for group in groups)
-    message = (f"You are not allowed to {verb} '{title}' ({model}) records.\n\nThis operation is allowed for the "
-               f"following groups:\n{listed}\nContact your administrator to request access if necessary.")
+    message = (
+        f"You are not allowed to {verb} '{title}' ({model}) records.\n\nThis operation is allowed for the "
+        f"following groups:\n{listed}\nContact your administrator to request access if necessary."
+    )
     raise AccessError(message)

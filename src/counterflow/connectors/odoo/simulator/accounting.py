@@ -9,8 +9,10 @@ INVOICES = ("out_invoice", "out_refund", "in_invoice", "in_refund")
 OUTBOUND = {"out_invoice": -1, "out_refund": 1, "in_invoice": 1, "in_refund": -1}  # sign of a product line's balance
 
 _LOCK_LABELS = {
-    "hard_lock_date": "Hard Lock Date", "fiscalyear_lock_date": "Global Lock Date",
-    "tax_lock_date": "Tax Return Lock Date", "sale_lock_date": "Sales Lock Date",
+    "hard_lock_date": "Hard Lock Date",
+    "fiscalyear_lock_date": "Global Lock Date",
+    "tax_lock_date": "Tax Return Lock Date",
+    "sale_lock_date": "Sales Lock Date",
     "purchase_lock_date": "Purchase Lock Date",
 }
 
@@ -23,25 +25,38 @@ class Account(Model):
     defaults = {"active": True, "reconcile": False, "account_type": "asset_current"}
     computed = {
         "company_ids": lambda rec: [1],
-        "current_balance": lambda rec: round(sum(
-            line.balance for line in rec.env.find("account.move.line", account_id=rec.id)
-            if line.parent_state == "posted"), 3),
+        "current_balance": lambda rec: round(
+            sum(
+                line.balance
+                for line in rec.env.find("account.move.line", account_id=rec.id)
+                if line.parent_state == "posted"
+            ),
+            3,
+        ),
     }
 
     def prepare(self, env: Env, vals: Vals) -> Vals:
         if vals.get("account_type") in ("asset_receivable", "liability_payable"):
             vals["reconcile"] = True
         if vals.get("code") and env.find(self.name, code=vals["code"]):
-            raise UserError(f"Account codes must be unique. You can't create accounts with these duplicate codes: "
-                            f"{vals['code']}")
+            raise UserError(
+                f"Account codes must be unique. You can't create accounts with these duplicate codes: {vals['code']}"
+            )
         return vals
 
 
 class Journal(Model):
     name = "account.journal"
     order = "sequence, type, code"
-    defaults = {"active": True, "company_id": 1, "sequence": 10, "refund_sequence": True, "payment_sequence": True,
-                "invoice_reference_type": "invoice", "invoice_reference_model": "odoo"}
+    defaults = {
+        "active": True,
+        "company_id": 1,
+        "sequence": 10,
+        "refund_sequence": True,
+        "payment_sequence": True,
+        "invoice_reference_type": "invoice",
+        "invoice_reference_model": "odoo",
+    }
 
     def prepare(self, env: Env, vals: Vals) -> Vals:
         """A bank or cash journal brings its own account, the suspense account and two manual payment methods."""
@@ -57,8 +72,9 @@ class Journal(Model):
     def created(self, rec: Rec, vals: Vals) -> None:
         if rec.type in ("bank", "cash"):
             for kind in ("inbound", "outbound"):
-                rec.env.create("account.payment.method.line", {
-                    "name": "Manual Payment", "journal_id": rec.id, "_direction": kind})
+                rec.env.create(
+                    "account.payment.method.line", {"name": "Manual Payment", "journal_id": rec.id, "_direction": kind}
+                )
 
     computed = {
         "inbound_payment_method_line_ids": lambda rec: _methods(rec, "inbound"),
@@ -83,8 +99,14 @@ class MethodLine(Model):
 class Tax(Model):
     name = "account.tax"
     order = "sequence, id"
-    defaults = {"active": True, "company_id": 1, "amount_type": "percent", "type_tax_use": "sale", "sequence": 1,
-                "price_include_override": False}
+    defaults = {
+        "active": True,
+        "company_id": 1,
+        "amount_type": "percent",
+        "type_tax_use": "sale",
+        "sequence": 1,
+        "price_include_override": False,
+    }
     computed = {"price_include": lambda rec: rec.row.get("price_include_override") == "tax_included"}
 
 
@@ -99,11 +121,15 @@ def violated_locks(env: Env, day: str, journal: Rec, taxed: bool) -> list[tuple[
     """(label, date) of the locks that forbid an entry of this day."""
     company = env.rec("res.company", 1)
     applies = {
-        "hard_lock_date": True, "fiscalyear_lock_date": True, "tax_lock_date": taxed,
-        "sale_lock_date": journal.type == "sale", "purchase_lock_date": journal.type == "purchase",
+        "hard_lock_date": True,
+        "fiscalyear_lock_date": True,
+        "tax_lock_date": taxed,
+        "sale_lock_date": journal.type == "sale",
+        "purchase_lock_date": journal.type == "purchase",
     }
     return [
-        (_LOCK_LABELS[lock], str(company.raw(lock))) for lock, relevant in applies.items()
+        (_LOCK_LABELS[lock], str(company.raw(lock)))
+        for lock, relevant in applies.items()
         if relevant and company.raw(lock) and day <= str(company.raw(lock))
     ]
 
@@ -148,11 +174,20 @@ def stock_entry(move: Rec, counterpart: Rec, value: float) -> Rec:
     env, product = move.env, move.product_id
     label = f"{move.reference} - {product.raw('name')}"
     stock = product.categ_id.property_stock_valuation_account_id
-    lines = [(0, 0, {"account_id": account.id, "balance": balance, "name": label, "product_id": product.id})
-             for account, balance in ((stock, -value), (counterpart, value))]
-    entry = env.create("account.move", {
-        "move_type": "entry", "journal_id": product.categ_id.property_stock_journal.id, "date": env.today,
-        "ref": move.reference, "line_ids": lines})
+    lines = [
+        (0, 0, {"account_id": account.id, "balance": balance, "name": label, "product_id": product.id})
+        for account, balance in ((stock, -value), (counterpart, value))
+    ]
+    entry = env.create(
+        "account.move",
+        {
+            "move_type": "entry",
+            "journal_id": product.categ_id.property_stock_journal.id,
+            "date": env.today,
+            "ref": move.reference,
+            "line_ids": lines,
+        },
+    )
     post(entry)
     return entry
 

@@ -1,10 +1,11 @@
-"""What people do inside this Odoo (`POST /_sim/do/<act>`), and the books as one document (`GET /_sim/books`)."""
+"""What people do inside this Odoo (`POST /_sim/do/<act>`)."""
 
 from collections.abc import Callable
 from typing import Any
 
 from counterflow.sdk.simulator import World
 
+from .books import document
 from .calls import Odoo
 from .errors import OdooError
 from .records import Env, Rec, Vals
@@ -43,8 +44,9 @@ def _product(env: Env, sku: str) -> Rec:
 
 
 def _taxes(env: Env, names: list[Any]) -> list[int]:
-    taxes = [env.rec("account.tax", name) if isinstance(name, int) else env.one("account.tax", name=name)
-             for name in names]
+    taxes = [
+        env.rec("account.tax", name) if isinstance(name, int) else env.one("account.tax", name=name) for name in names
+    ]
     if not all(taxes):
         raise LookupError(f"taxes {names} are not all known")
     return [tax.id for tax in taxes]
@@ -74,27 +76,53 @@ def _new_product(env: Env, item: Vals) -> Rec:
     service = item.get("type") == "service"
     kit = item.get("kit") or []
     category = env.one("product.category", name="AVCO perpetual").id
-    product = env.create("product.product", {
-        "name": item.get("name", item["sku"]), "default_code": item["sku"], "barcode": item.get("barcode") or False,
-        "type": "service" if service else "consu", "is_storable": not service and not kit, "categ_id": category,
-        "tracking": item.get("tracking", "none"), "list_price": float(item.get("price", 0)),
-        "standard_price": float(item.get("cost", 0)), "invoice_policy": item.get("invoice_policy", "order"),
-        "taxes_id": [(6, 0, _taxes(env, item.get("taxes", ["15%"])))]})
+    product = env.create(
+        "product.product",
+        {
+            "name": item.get("name", item["sku"]),
+            "default_code": item["sku"],
+            "barcode": item.get("barcode") or False,
+            "type": "service" if service else "consu",
+            "is_storable": not service and not kit,
+            "categ_id": category,
+            "tracking": item.get("tracking", "none"),
+            "list_price": float(item.get("price", 0)),
+            "standard_price": float(item.get("cost", 0)),
+            "invoice_policy": item.get("invoice_policy", "order"),
+            "taxes_id": [(6, 0, _taxes(env, item.get("taxes", ["15%"])))],
+        },
+    )
     if kit:
-        env.create("mrp.bom", {"product_tmpl_id": product.product_tmpl_id.id, "type": "phantom", "bom_line_ids": [
-            (0, 0, {"product_id": _product(env, part["sku"]).id, "product_qty": part.get("quantity", 1)})
-            for part in kit]})
+        env.create(
+            "mrp.bom",
+            {
+                "product_tmpl_id": product.product_tmpl_id.id,
+                "type": "phantom",
+                "bom_line_ids": [
+                    (0, 0, {"product_id": _product(env, part["sku"]).id, "product_qty": part.get("quantity", 1)})
+                    for part in kit
+                ],
+            },
+        )
     counting = env.with_context(inventory_mode=True, inventory_name="initial stock")
-    counts = [(place, None, quantity) for place, quantity in (item.get("stock") or {}).items()]
+    counts: list[tuple[str, Rec | None, float]] = [
+        (place, None, quantity) for place, quantity in (item.get("stock") or {}).items()
+    ]
     for place, lots in (item.get("lots") or {}).items():
         for name, quantity in lots.items():
             lot = env.one("stock.lot", name=name, product_id=product.id)
             lot = lot or env.create("stock.lot", {"name": name, "product_id": product.id})
             counts.append((place, lot, quantity))
     for place, counted_lot, quantity in counts:
-        env.models["stock.quant"].public["create"](counting, {
-            "product_id": product.id, "location_id": _place(env, place).id,
-            "lot_id": counted_lot.id if counted_lot else False, "inventory_quantity_auto_apply": quantity})
+        env.models["stock.quant"].public["create"](
+            counting,
+            {
+                "product_id": product.id,
+                "location_id": _place(env, place).id,
+                "lot_id": counted_lot.id if counted_lot else False,
+                "inventory_quantity_auto_apply": quantity,
+            },
+        )
     return product
 
 
@@ -103,18 +131,33 @@ def sell(env: Env, payload: Vals) -> Vals:
     "discount", "taxes", "lots": [name]}], "currency", "warehouse": "WH", "payments": [{"journal": code, "amount",
     "ref"}]}`; `"deliver"`, `"invoice"` and `"pay"` may be false. Answers ids and names of everything made."""
     customer = payload.get("customer") or {"ref": "walk-in", "name": "Walk-in customer"}
-    partner = env.one("res.partner", ref=customer["ref"]) or env.create("res.partner", {
-        "name": customer.get("name", customer["ref"]), "ref": customer["ref"], "email": customer.get("email")})
+    partner = env.one("res.partner", ref=customer["ref"]) or env.create(
+        "res.partner",
+        {"name": customer.get("name", customer["ref"]), "ref": customer["ref"], "email": customer.get("email")},
+    )
     warehouse = env.one("stock.warehouse", code=payload.get("warehouse", "WH"))
-    lines = [{"product_id": _product(env, line["sku"]).id, "product_uom_qty": line.get("quantity", 1),
-              "discount": line.get("discount", 0.0),
-              **({"price_unit": float(line["price"])} if "price" in line else {}),
-              **({"tax_ids": [(6, 0, _taxes(env, line["taxes"]))]} if "taxes" in line else {})}
-             for line in payload["lines"]]
+    lines = [
+        {
+            "product_id": _product(env, line["sku"]).id,
+            "product_uom_qty": line.get("quantity", 1),
+            "discount": line.get("discount", 0.0),
+            **({"price_unit": float(line["price"])} if "price" in line else {}),
+            **({"tax_ids": [(6, 0, _taxes(env, line["taxes"]))]} if "taxes" in line else {}),
+        }
+        for line in payload["lines"]
+    ]
     currency = env.one("res.currency", name=payload["currency"]).id if payload.get("currency") else False
-    order = env.create("sale.order", {
-        "partner_id": partner.id, "client_order_ref": payload["order_ref"], "origin": payload.get("origin") or False,
-        "warehouse_id": warehouse.id, "currency_id": currency, "order_line": [(0, 0, line) for line in lines]})
+    order = env.create(
+        "sale.order",
+        {
+            "partner_id": partner.id,
+            "client_order_ref": payload["order_ref"],
+            "origin": payload.get("origin") or False,
+            "warehouse_id": warehouse.id,
+            "currency_id": currency,
+            "order_line": [(0, 0, line) for line in lines],
+        },
+    )
     _run(env, "sale.order", "action_confirm", [order.id])
     _deliver(env, order, payload)
     invoice = env.rec("account.move", 0)
@@ -134,8 +177,9 @@ def _deliver(env: Env, order: Rec, payload: Vals) -> None:
     for picking in order.picking_ids:
         for sold, line in zip(order.order_line, payload["lines"], strict=True):
             if line.get("lots"):
-                _ship_lots(env, next(move for move in sold.move_ids if move.product_id == sold.product_id),
-                           line["lots"])
+                _ship_lots(
+                    env, next(move for move in sold.move_ids if move.product_id == sold.product_id), line["lots"]
+                )
         if payload.get("deliver", True):
             for move in picking.move_ids:
                 if move.quantity < move.product_uom_qty:
@@ -164,18 +208,38 @@ def _pay(env: Env, invoice: Rec, payment: Vals) -> Rec:
 def _sale(order: Rec, invoice: Rec, payments: list[Rec]) -> Vals:
     pickings = order.picking_ids
     return {
-        "order_id": order.id, "order_name": order.raw("name"), "partner_id": order.partner_id.id,
-        "order_lines": [{"id": line.id, "sku": line.product_id.default_code, "product_id": line.product_id.id,
-                         "quantity": line.product_uom_qty} for line in order.order_line],
+        "order_id": order.id,
+        "order_name": order.raw("name"),
+        "partner_id": order.partner_id.id,
+        "order_lines": [
+            {
+                "id": line.id,
+                "sku": line.product_id.default_code,
+                "product_id": line.product_id.id,
+                "quantity": line.product_uom_qty,
+            }
+            for line in order.order_line
+        ],
         "picking_ids": [picking.id for picking in pickings],
         "picking_names": [picking.raw("name") for picking in pickings],
-        "moves": [{"id": move.id, "product_id": move.product_id.id, "sku": move.product_id.default_code,
-                   "quantity": move.quantity, "sale_line_id": move.sale_line_id.id, "lots": [
-                       lot.raw("name") for lot in move.lot_ids]}
-                  for picking in pickings for move in picking.move_ids],
-        "invoice_id": invoice.id or None, "invoice_name": invoice.raw("name") if invoice else None,
-        "invoice_lines": [{"id": line.id, "sku": line.product_id.default_code, "quantity": line.quantity}
-                          for line in (invoice.invoice_line_ids if invoice else [])],
+        "moves": [
+            {
+                "id": move.id,
+                "product_id": move.product_id.id,
+                "sku": move.product_id.default_code,
+                "quantity": move.quantity,
+                "sale_line_id": move.sale_line_id.id,
+                "lots": [lot.raw("name") for lot in move.lot_ids],
+            }
+            for picking in pickings
+            for move in picking.move_ids
+        ],
+        "invoice_id": invoice.id or None,
+        "invoice_name": invoice.raw("name") if invoice else None,
+        "invoice_lines": [
+            {"id": line.id, "sku": line.product_id.default_code, "quantity": line.quantity}
+            for line in (invoice.invoice_line_ids if invoice else [])
+        ],
         "amount_total": order.amount_total,
         "payment_ids": [payment.id for payment in payments],
         "payment_names": [payment.raw("name") for payment in payments],
@@ -186,31 +250,46 @@ def manual_credit_note(env: Env, payload: Vals) -> Vals:
     """An accountant credits an invoice by hand: `{"invoice_id", "lines": [{"sku", "quantity"}], "reason", "post":
     true, "pay": false, "date"}`; without lines the whole invoice."""
     invoice = _existing(env, "account.move", payload["invoice_id"])
-    wizard = env.with_context(active_ids=[invoice.id]).create("account.move.reversal", {
-        "reason": payload.get("reason") or False, "journal_id": invoice.journal_id.id,
-        "date": payload.get("date", env.today)})
+    wizard = env.with_context(active_ids=[invoice.id]).create(
+        "account.move.reversal",
+        {
+            "reason": payload.get("reason") or False,
+            "journal_id": invoice.journal_id.id,
+            "date": payload.get("date", env.today),
+        },
+    )
     made = env.rec("account.move", _run(env, wizard.model, "refund_moves", [wizard.id])["res_id"])
     if wanted := {line["sku"]: line["quantity"] for line in payload.get("lines", [])}:
-        made.write(invoice_line_ids=[
-            (1, line.id, {"quantity": wanted[line.product_id.default_code]})
-            if line.product_id.default_code in wanted else (2, line.id, 0) for line in made.invoice_line_ids])
+        made.write(
+            invoice_line_ids=[
+                (1, line.id, {"quantity": wanted[line.product_id.default_code]})
+                if line.product_id.default_code in wanted
+                else (2, line.id, 0)
+                for line in made.invoice_line_ids
+            ]
+        )
     if payload.get("post", True):
         _run(env, "account.move", "action_post", [made.id])
     if payload.get("pay", False):
         _pay(env, made, {"journal": payload.get("journal", env.rec("account.journal", 8).code)})
-    return _document(made)
+    return document(made)
 
 
 def cancel_document(env: Env, payload: Vals) -> Vals:
     """Somebody cancels: `{"model", "id"}` of an entry, a transfer, an order, a payment or a repair."""
     model = payload["model"]
-    methods = {"account.move": "button_cancel", "stock.picking": "action_cancel", "sale.order": "action_cancel",
-               "account.payment": "action_cancel", "repair.order": "action_repair_cancel"}
+    methods = {
+        "account.move": "button_cancel",
+        "stock.picking": "action_cancel",
+        "sale.order": "action_cancel",
+        "account.payment": "action_cancel",
+        "repair.order": "action_repair_cancel",
+    }
     if model not in methods:
         raise ValueError(f"{model} cannot be cancelled; known: {', '.join(sorted(methods))}")
     _existing(env, model, payload["id"])
     _run(env, model, methods[model], [payload["id"]])
-    return _document(env.rec(model, payload["id"]))
+    return document(env.rec(model, payload["id"]))
 
 
 def manual_return_picking(env: Env, payload: Vals) -> Vals:
@@ -228,7 +307,7 @@ def manual_return_picking(env: Env, payload: Vals) -> Vals:
         made.write(location_dest_id=_place(env, payload["location"]).id)
     if payload.get("validate", True):
         _run(env, "stock.picking", "button_validate", [made.id])
-    return _document(made)
+    return document(made)
 
 
 def set_lock_date(env: Env, payload: Vals) -> Vals:
@@ -243,7 +322,7 @@ def post_draft(env: Env, payload: Vals) -> Vals:
     model = payload.get("model", "account.move")
     _existing(env, model, payload["id"])
     _run(env, model, "action_post", [payload["id"]])
-    return _document(env.rec(model, payload["id"]))
+    return document(env.rec(model, payload["id"]))
 
 
 def split_quant(env: Env, payload: Vals) -> Vals:
@@ -253,8 +332,15 @@ def split_quant(env: Env, payload: Vals) -> Vals:
     if not row:
         raise LookupError(f"nothing of {payload['sku']} at {payload['location']}")
     row.set(quantity=row.quantity - payload["quantity"])
-    twin = env.create("stock.quant", {"product_id": product.id, "location_id": place.id,
-                                      "lot_id": row.lot_id.id or False, "quantity": payload["quantity"]})
+    twin = env.create(
+        "stock.quant",
+        {
+            "product_id": product.id,
+            "location_id": place.id,
+            "lot_id": row.lot_id.id or False,
+            "quantity": payload["quantity"],
+        },
+    )
     return {"quant_ids": [row.id, twin.id]}
 
 
@@ -286,55 +372,19 @@ def _existing(env: Env, model: str, id: int) -> Rec:
     return env.rec(model, id)
 
 
-ACTS: dict[str, Act] = {act.__name__: act for act in (
-    seed_company, seed_products, sell, manual_credit_note, cancel_document, manual_return_picking, set_lock_date,
-    post_draft, split_quant, merge_quants, revoke_key,
-)}
-
-_DOCUMENTS: dict[str, tuple[str, str]] = {  # model -> (reference field, amount field)
-    "sale.order": ("client_order_ref", "amount_total"), "stock.picking": ("origin", ""),
-    "account.move": ("ref", "amount_total"), "account.payment": ("memo", "amount"), "stock.scrap": ("origin", ""),
-    "repair.order": ("internal_notes", ""), "account.bank.statement.line": ("ref", "amount"),
+ACTS: dict[str, Act] = {
+    act.__name__: act
+    for act in (
+        seed_company,
+        seed_products,
+        sell,
+        manual_credit_note,
+        cancel_document,
+        manual_return_picking,
+        set_lock_date,
+        post_draft,
+        split_quant,
+        merge_quants,
+        revoke_key,
+    )
 }
-
-
-def _document(rec: Rec) -> Vals:
-    reference, amount = _DOCUMENTS[rec.model]
-    extra = {name: _shown(rec.raw(name)) for name in ("move_type", "date", "payment_state", "invoice_origin", "origin",
-                                                      "amount_residual")
-             if name in rec.env.contract[rec.model]}
-    return {"model": rec.model, "id": rec.id, "name": _shown(rec.raw("name")), "state": rec.raw("state"),
-            "ref": _shown(rec.raw(reference)), "amount": rec.raw(amount) if amount else None, **extra}
-
-
-def _shown(value: Any) -> Any:
-    return None if value is False else value
-
-
-def books(env: Env) -> Vals:
-    """Trial balance (posted entries, company currency), quants summed by place, product and lot, and all documents."""
-    balances: dict[str, Vals] = {}
-    for line in env.search("account.move.line", []):
-        if line.parent_state == "posted":
-            account = line.account_id
-            row = balances.setdefault(str(account.code), {
-                "code": account.code, "name": account.raw("name"), "debit": 0.0, "credit": 0.0, "balance": 0.0})
-            for name in ("debit", "credit", "balance"):
-                row[name] = round(row[name] + line.raw(name), 3)
-    stock: dict[tuple[str, str, str], Vals] = {}
-    for quant in env.search("stock.quant", []):
-        place, lot = quant.location_id.complete_name, str(quant.lot_id.raw("name") or "")
-        product = quant.product_id
-        key = (place, str(product.default_code), lot)
-        held = stock.setdefault(key, {
-            "location": place, "usage": quant.location_id.usage, "sku": product.default_code,
-            "product_id": product.id, "lot": lot or None, "quantity": 0.0, "reserved": 0.0})
-        held["quantity"] += quant.quantity
-        held["reserved"] += quant.reserved_quantity
-    return {
-        "trial_balance": [balances[code] for code in sorted(balances)],
-        "stock": [stock[key] for key in sorted(stock) if stock[key]["quantity"] or stock[key]["reserved"]],
-        "stock_value": round(sum(
-            product.raw("total_value") for product in env.search("product.product", [("is_storable", "=", True)])), 2),
-        "documents": [_document(rec) for model in _DOCUMENTS for rec in env.search(model, [], order="id")],
-    }

@@ -24,8 +24,7 @@ class Company(Model):
 
 def _open_statement_lines(env: Env, until: str) -> bool:
     return any(
-        not line.is_reconciled and str(line.date) <= until
-        for line in env.search("account.bank.statement.line", [])
+        not line.is_reconciled and str(line.date) <= until for line in env.search("account.bank.statement.line", [])
     )
 
 
@@ -89,8 +88,14 @@ class Message(Model):
 
 def note(rec: Rec, body: str, **columns: Any) -> Rec:
     """A line in the record's chatter."""
-    vals: Vals = {"model": rec.model, "res_id": rec.id, "body": body, "message_type": "notification",
-                  "subtype_id": False, "author_id": False}
+    vals: Vals = {
+        "model": rec.model,
+        "res_id": rec.id,
+        "body": body,
+        "message_type": "notification",
+        "subtype_id": False,
+        "author_id": False,
+    }
     return rec.env.create("mail.message", {**vals, **columns})
 
 
@@ -116,8 +121,9 @@ class ExternalId(Model):
         return env.one("ir.model.data", _key=f"{module}.{name}")
 
     @method(model_level=True)
-    def check_object_reference(self, env: Env, module: str, xml_id: str,
-                               raise_on_access_error: bool = False) -> list[Any]:
+    def check_object_reference(
+        self, env: Env, module: str, xml_id: str, raise_on_access_error: bool = False
+    ) -> list[Any]:
         found = self.lookup(env, module, xml_id)
         if not found:
             raise _NoSuchId(f"No record found for unique ID {module}.{xml_id}. It may have been deleted.")
@@ -131,5 +137,13 @@ class _NoSuchId(OdooError):
 
 
 MODELS: list[type[Model]] = [
-    Company, Partner, Currency, CurrencyRate, User, Uom, Attachment, Message, ExternalId,
+    Company,
+    Partner,
+    Currency,
+    CurrencyRate,
+    User,
+    Uom,
+    Attachment,
+    Message,
+    ExternalId,
 ]

@@ -38,9 +38,9 @@ class Field:
         words = words[:-1] if required else words
         kind, rest = words[0], words[1:]
         if kind == "selection":
-            return cls(name, kind, selection=frozenset(" ".join(rest).split("|")) if rest else frozenset(),
-                       required=required)
-        return cls(name, kind, *rest[:2], required=required)
+            return cls(name, kind, selection=frozenset("|".join(rest).split("|")) - {""}, required=required)
+        relation, inverse = (*rest, "", "")[:2]
+        return cls(name, kind, relation, inverse, required=required)
 
 
 Contract = dict[str, dict[str, Field]]

@@ -54,9 +54,7 @@ class Database:
         self.version = 0
         self._changed_at: dict[tuple[str, int | str], int] = {}
         self._undo: list[tuple[str, int, Row | None]] | None = None
-        self._counters: dict[str, int] = {
-            doc["series"]: doc["value"] for doc in world.all("_odoo_series")
-        }
+        self._counters: dict[str, int] = {doc["series"]: doc["value"] for doc in world.all("_odoo_series")}
         self._dirty_series: set[str] = set()
         self._touched: set[tuple[str, int | str]] = set()
         self.tables: dict[str, Table] = {model: Table() for model in models}

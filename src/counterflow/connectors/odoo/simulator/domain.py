@@ -1,5 +1,6 @@
 """Search domains: `[('field.path', operator, value), '&' '|' '!']` evaluated against records."""
 
+import operator as operators
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from .records import Env, Rec
 
 Domain = list[Any]
+_ORDERINGS = {"<": operators.lt, "<=": operators.le, ">": operators.gt, ">=": operators.ge}
 _ARITY = {"&": 2, "|": 2, "!": 1}
 
 
@@ -78,12 +80,12 @@ def _leaf(env: "Env", model: str, term: Any, rec: "Rec") -> bool:
         negative = operator in ("!=", "not in", "not like", "not ilike")
         inner = [tail, {"!=": "=", "not in": "in"}.get(operator, operator), expected]
         hit = any(_leaf(env, field.relation, inner, target) for target in targets)
-        return not hit if negative else hit
+        return hit != negative
     if operator in ("any", "not any"):
         value = getattr(rec, head)
         targets = value if isinstance(value, list) else [value] if value else []
         hit = any(matches(env, field.relation, expected, target) for target in targets)
-        return hit == (operator == "any")
+        return bool(hit == (operator == "any"))
     actual = rec.raw(head)
     if operator in ("child_of", "parent_of"):
         return _in_tree(env, field.relation or model, actual, operator, expected)
@@ -131,8 +133,7 @@ def _compare(actual: Any, operator: str, expected: Any) -> bool:
             if actual is False or actual is None:
                 return False
             try:
-                return {"<": actual < expected, "<=": actual <= expected,
-                        ">": actual > expected, ">=": actual >= expected}[operator]
+                return bool(_ORDERINGS[operator](actual, expected))
             except TypeError:
                 return False
     raise PythonError("ValueError", f"Invalid operator {operator!r} in domain term")

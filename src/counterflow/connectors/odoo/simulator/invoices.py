@@ -2,21 +2,31 @@
 
 from typing import Any
 
-from .accounting import INVOICES, OUTBOUND, default_journal, money_digits, open_date, post, refuse_locked
+from .accounting import INVOICES, OUTBOUND, default_journal, money_digits, post, refuse_locked
 from .base import note, rate_on
 from .errors import UserError
 from .money import is_zero, rounded
 from .products import kit_of, unit_cost
-from .reconciling import reconcile, residual, residual_currency, unreconcile
+from .reconciling import reconcile, residual_currency, unreconcile
 from .records import Env, Model, Rec, Vals, method
 
-_READONLY = ("invoice_date", "date", "partner_id", "currency_id", "invoice_payment_term_id", "fiscal_position_id",
-             "journal_id", "move_type", "invoice_line_ids", "line_ids")
+_READONLY = (
+    "invoice_date",
+    "date",
+    "partner_id",
+    "currency_id",
+    "invoice_payment_term_id",
+    "fiscal_position_id",
+    "journal_id",
+    "move_type",
+    "invoice_line_ids",
+    "line_ids",
+)
 _MOVE_TYPES = ("entry", *INVOICES)
 _SILENT = ("move_type", "journal_id")  # changes nothing when the value is the same: replays of `load` pass these
 
 
-def _display(rec: Rec) -> str:
+def label(rec: Rec) -> str:
     name, ref = rec.raw("name"), rec.raw("ref")
     kind = {"out_invoice": "Draft Invoice", "out_refund": "Draft Credit Note"}.get(rec.move_type, "Draft Entry")
     return (str(name) if name else f"{kind} (* {rec.id})") + (f" ({ref})" if ref else "")
@@ -31,7 +41,7 @@ def _sum(rec: Rec, kinds: tuple[str, ...], column: str = "amount_currency") -> f
 def _total(rec: Rec) -> float:
     if rec.move_type in INVOICES:
         return _sum(rec, ("product", "tax"))
-    return rounded(sum(max(line.balance, 0.0) for line in rec.line_ids), 3)
+    return rounded(sum(max(line.amount_currency, 0.0) for line in rec.line_ids), 3)
 
 
 def _terms(rec: Rec) -> list[Rec]:
@@ -57,8 +67,11 @@ def _payment_state(rec: Rec) -> str:
     counterparts = [move for move in _partners(rec) if move.journal_id.code != "EXCH"]
     if not is_zero(_residual(rec), 3):
         return "partial" if counterparts else "not_paid"
-    if rec.move_type.endswith("_invoice") and counterparts and all(
-            move.move_type.endswith("_refund") for move in counterparts):
+    if (
+        rec.move_type.endswith("_invoice")
+        and counterparts
+        and all(move.move_type.endswith("_refund") for move in counterparts)
+    ):
         return "reversed"
     return "paid"
 
@@ -73,18 +86,28 @@ class Move(Model):
     name = "account.move"
     order = "date desc, name desc, invoice_date desc, id desc"
     title = "Journal Entry"
-    defaults = {"state": "draft", "move_type": "entry", "auto_post": "no", "company_id": 1, "checked": False,
-                "invoice_user_id": lambda env: env.uid}
+    defaults = {
+        "state": "draft",
+        "move_type": "entry",
+        "auto_post": "no",
+        "company_id": 1,
+        "checked": False,
+        "invoice_user_id": lambda env: env.uid,
+    }
     computed = {
         "invoice_line_ids": lambda rec: [
-            line.id for line in rec.env.find("account.move.line", move_id=rec.id)
-            if line.display_type in ("product", "line_section", "line_note")],
+            line.id
+            for line in rec.env.find("account.move.line", move_id=rec.id)
+            if line.display_type in ("product", "line_section", "line_note")
+        ],
         "amount_untaxed": lambda rec: _sum(rec, ("product",)),
         "amount_tax": lambda rec: _sum(rec, ("tax",)),
         "amount_total": _total,
-        "amount_total_signed": lambda rec: rounded(-sum(
-            line.balance for line in rec.line_ids if line.display_type in ("product", "tax")), 3)
-        if rec.move_type in INVOICES else _total(rec),
+        "amount_total_signed": lambda rec: (
+            rounded(-sum(line.balance for line in rec.line_ids if line.display_type in ("product", "tax")), 3)
+            if rec.move_type in INVOICES
+            else _total(rec)
+        ),
         "amount_residual": _residual,
         "payment_state": _payment_state,
         "has_reconciled_entries": lambda rec: bool(_partners(rec)),
@@ -92,11 +115,12 @@ class Move(Model):
         "reversal_move_ids": lambda rec: rec.env.having("account.move", "reversed_entry_id", rec.id),
         "line_ids": lambda rec: rec.env.having("account.move.line", "move_id", rec.id),
         "invoice_currency_rate": lambda rec: rate_on(
-            rec.env, rec.currency_id, str(rec.raw("invoice_date") or rec.env.today)),
+            rec.env, rec.currency_id, str(rec.raw("invoice_date") or rec.env.today)
+        ),
     }
 
     def display(self, rec: Rec) -> str:
-        return _display(rec)
+        return label(rec)
 
     def prepare(self, env: Env, vals: Vals) -> Vals:
         if not vals.get("journal_id"):
@@ -116,8 +140,9 @@ class Move(Model):
             violated = [name for name in _READONLY if name in vals and name not in _SILENT]
             violated += [name for name in _SILENT if name in vals and vals[name] != rec.row.get(name)]
             if violated:
-                raise UserError("You cannot modify the following readonly fields on a posted move: "
-                                + ", ".join(violated))
+                raise UserError(
+                    "You cannot modify the following readonly fields on a posted move: " + ", ".join(violated)
+                )
         return vals
 
     def written(self, rec: Rec, vals: Vals) -> None:
@@ -128,8 +153,10 @@ class Move(Model):
 
     def before_unlink(self, rec: Rec) -> None:
         if rec.state == "posted":
-            raise UserError("You can't delete a posted journal item. Don\u2019t play games with your accounting "
-                            "records; reset the journal entry to draft before deleting it.")
+            raise UserError(
+                "You can't delete a posted journal item. Don\u2019t play games with your accounting "
+                "records; reset the journal entry to draft before deleting it."
+            )
         rec.env.unlink("account.move.line", [line.id for line in rec.line_ids])
 
     @method()
@@ -139,17 +166,22 @@ class Move(Model):
         for move in moves:
             if move.state != "draft":
                 raise UserError(f"The entry {move.raw('name') or '/'} (id {move.id}) must be in draft.")
-            if not [line for line in move.line_ids if line.display_type not in ("line_section", "line_note",
-                                                                                "payment_term")]:
+            if not [
+                line for line in move.line_ids if line.display_type not in ("line_section", "line_note", "payment_term")
+            ]:
                 raise UserError("You need to add a line before posting.")
             if move.move_type in INVOICES and move.amount_total < 0:
-                raise UserError("You cannot validate an invoice with a negative total amount. You should create a "
-                                "credit note instead. Use the action menu to transform it into a credit note or "
-                                "refund.")
+                raise UserError(
+                    "You cannot validate an invoice with a negative total amount. You should create a "
+                    "credit note instead. Use the action menu to transform it into a credit note or "
+                    "refund."
+                )
             if move.move_type in INVOICES and not move.partner_id:
-                raise UserError("The 'Customer' field is required to validate the invoice.\n"
-                                "You probably don't want to explain to your auditor that you invoiced an invisible "
-                                "man :)")
+                raise UserError(
+                    "The 'Customer' field is required to validate the invoice.\n"
+                    "You probably don't want to explain to your auditor that you invoiced an invisible "
+                    "man :)"
+                )
         for move in moves:
             _post_invoice(move)
         return False
@@ -181,8 +213,14 @@ class Move(Model):
 
     @method()
     def action_reverse(self, env: Env, ids: list[int]) -> dict[str, Any]:
-        return {"name": "Reverse", "type": "ir.actions.act_window", "res_model": "account.move.reversal",
-                "view_mode": "form", "target": "new", "context": {"active_model": self.name, "active_ids": ids}}
+        return {
+            "name": "Reverse",
+            "type": "ir.actions.act_window",
+            "res_model": "account.move.reversal",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"active_model": self.name, "active_ids": ids},
+        }
 
 
 def sync(move: Rec) -> None:
@@ -199,10 +237,15 @@ def sync(move: Rec) -> None:
     for line in move.line_ids:
         if line.display_type == "product":
             subtotal, per_tax = line_amounts(line, digits)
-            line.set(**common, amount_currency=sign * subtotal, balance=rounded(sign * subtotal / rate),
-                     price_subtotal=subtotal, price_total=rounded(subtotal + sum(per_tax.values()), digits))
-            for tax, amount in per_tax.items():
-                taxes[tax] = taxes.get(tax, 0.0) + amount
+            line.set(
+                **common,
+                amount_currency=sign * subtotal,
+                balance=rounded(sign * subtotal / rate),
+                price_subtotal=subtotal,
+                price_total=rounded(subtotal + sum(per_tax.values()), digits),
+            )
+            for tax_id, amount in per_tax.items():
+                taxes[tax_id] = taxes.get(tax_id, 0.0) + amount
             base.append([subtotal, sorted(per_tax)])
     # A tax line corrected by hand survives until its base changes.
     if move.row.get("_base") != base:
@@ -213,20 +256,33 @@ def sync(move: Rec) -> None:
         for tax_id, amount in taxes.items():
             tax = env.rec("account.tax", tax_id)
             existing = next((line for line in move.line_ids if line.tax_line_id == tax), None)
-            line = existing or env.create("account.move.line", {
-                "move_id": move.id, "display_type": "tax", "tax_line_id": tax_id, "name": tax.raw("name"),
-                "account_id": tax.row["_account_id"]})
+            line = existing or env.create(
+                "account.move.line",
+                {
+                    "move_id": move.id,
+                    "display_type": "tax",
+                    "tax_line_id": tax_id,
+                    "name": tax.raw("name"),
+                    "account_id": tax.row["_account_id"],
+                },
+            )
             line.set(**common, amount_currency=rounded(sign * amount, digits), balance=rounded(sign * amount / rate))
     others = [line for line in move.line_ids if line.display_type in ("product", "tax")]
     owed = -rounded(sum(line.amount_currency for line in others), digits)
     term = next(iter(_terms(move)), None)
     if term is None and others:
         receivable = env.rec("res.company", 1).row["_receivable_account_id"]
-        term = env.create("account.move.line", {
-            "move_id": move.id, "display_type": "payment_term", "account_id": receivable, "name": False})
+        term = env.create(
+            "account.move.line",
+            {"move_id": move.id, "display_type": "payment_term", "account_id": receivable, "name": False},
+        )
     if term is not None:
-        term.set(**common, amount_currency=owed, balance=-rounded(sum(line.balance for line in others)),
-                 date_maturity=move.raw("invoice_date") or env.today)
+        term.set(
+            **common,
+            amount_currency=owed,
+            balance=-rounded(sum(line.balance for line in others)),
+            date_maturity=move.raw("invoice_date") or env.today,
+        )
 
 
 def line_amounts(line: Rec, digits: int) -> tuple[float, dict[int, float]]:
@@ -286,10 +342,22 @@ def _cost_of_goods(move: Rec) -> None:
         stock = product.categ_id.property_stock_valuation_account_id
         expense = product.categ_id.property_account_expense_categ_id
         for account, balance, price in ((stock, sign * value, unit), (expense, -sign * value, -unit)):
-            env.create("account.move.line", {
-                "move_id": move.id, "display_type": "cogs", "account_id": account.id, "name": line.raw("name"),
-                "product_id": product.id, "quantity": line.quantity, "price_unit": price, "balance": balance,
-                "amount_currency": balance, "cogs_origin_id": line.id, "partner_id": move.partner_id.id or False})
+            env.create(
+                "account.move.line",
+                {
+                    "move_id": move.id,
+                    "display_type": "cogs",
+                    "account_id": account.id,
+                    "name": line.raw("name"),
+                    "product_id": product.id,
+                    "quantity": line.quantity,
+                    "price_unit": price,
+                    "balance": balance,
+                    "amount_currency": balance,
+                    "cogs_origin_id": line.id,
+                    "partner_id": move.partner_id.id or False,
+                },
+            )
 
 
 def _original_cost(move: Rec, line: Rec) -> float:
@@ -297,166 +365,16 @@ def _original_cost(move: Rec, line: Rec) -> float:
     for candidate in origin.line_ids if origin else []:
         if candidate.display_type == "cogs" and candidate.product_id == line.product_id and candidate.price_unit > 0:
             return float(candidate.price_unit)
-    delivered = [stock_move for sale_line in line.sale_line_ids for stock_move in sale_line.move_ids
-                 if stock_move.state == "done" and stock_move.location_dest_id.usage == "customer"]
+    delivered = [
+        stock_move
+        for sale_line in line.sale_line_ids
+        for stock_move in sale_line.move_ids
+        if stock_move.state == "done" and stock_move.location_dest_id.usage == "customer"
+    ]
     if kit_of(line.product_id):
         return unit_cost(line.product_id)
     quantity = sum(stock_move.quantity for stock_move in delivered)
     return sum(stock_move.value for stock_move in delivered) / quantity if quantity else unit_cost(line.product_id)
 
 
-def _line_label(rec: Rec) -> str:
-    name = rec.raw("name")
-    return _display(rec.move_id) + (f" {name}" if name else "")
-
-
-class MoveLine(Model):
-    name = "account.move.line"
-    order = "date desc, move_name desc, id"
-    title = "Journal Item"
-    computed = {
-        "debit": lambda rec: max(rec.row.get("balance") or 0.0, 0.0),
-        "credit": lambda rec: max(-(rec.row.get("balance") or 0.0), 0.0),
-        "amount_residual": residual,
-        "amount_residual_currency": residual_currency,
-        "reconciled": lambda rec: bool(
-            rec.account_id.reconcile and rec.row.get("balance") is not None and rec.move_id.state == "posted"
-            and is_zero(residual(rec), 3) and is_zero(residual_currency(rec), 3)),
-        "full_reconcile_id": lambda rec: _full(rec),
-        "matching_number": lambda rec: _matching(rec),
-        "parent_state": lambda rec: rec.move_id.state,
-        "move_name": lambda rec: rec.move_id.raw("name"),
-        "move_type": lambda rec: rec.move_id.move_type,
-        "date": lambda rec: rec.move_id.raw("date"),
-        "invoice_date": lambda rec: rec.move_id.raw("invoice_date"),
-        "journal_id": lambda rec: rec.move_id.journal_id,
-        "ref": lambda rec: rec.move_id.raw("ref"),
-        "payment_id": lambda rec: rec.move_id.origin_payment_id,
-        "statement_line_id": lambda rec: rec.move_id.row.get("statement_line_id") or False,
-        "account_type": lambda rec: rec.account_id.account_type,
-        "matched_debit_ids": lambda rec: rec.env.having("account.partial.reconcile", "credit_move_id", rec.id),
-        "matched_credit_ids": lambda rec: rec.env.having("account.partial.reconcile", "debit_move_id", rec.id),
-    }
-
-    def display(self, rec: Rec) -> str:
-        return _line_label(rec)
-
-    def prepare(self, env: Env, vals: Vals) -> Vals:
-        move = env.rec("account.move", vals.get("move_id"))
-        product = env.rec("product.product", vals.get("product_id"))
-        vals.setdefault("display_type", "product")
-        vals.setdefault("currency_id", move.currency_id.id or False)
-        vals.setdefault("partner_id", move.partner_id.id or False)
-        if move.move_type in INVOICES and vals["display_type"] == "product":
-            if product:
-                vals.setdefault("name", env.display_name("product.product", product.id))
-                vals.setdefault("price_unit", product.list_price)
-            if "tax_ids" not in vals:
-                taxes = product.taxes_id if product else []
-                vals["tax_ids"] = [(6, 0, [tax.id for tax in taxes])]
-            vals.setdefault("account_id", product.categ_id.property_account_income_categ_id.id
-                            if product and product.categ_id.property_account_income_categ_id
-                            else env.rec("res.company", 1).row["_income_account_id"])
-            vals.setdefault("product_uom_id", 1)
-            vals.setdefault("quantity", 1.0)
-        return _balance(vals)
-
-    def before_write(self, rec: Rec, vals: Vals) -> Vals:
-        if "amount_currency" in vals and "balance" not in vals:
-            rate = rate_on(rec.env, rec.currency_id, str(rec.move_id.raw("invoice_date") or rec.env.today))
-            vals["balance"] = rounded(vals["amount_currency"] / rate)
-        posted = rec.move_id.state == "posted"
-        if posted and {"balance", "debit", "credit", "quantity", "price_unit", "tax_ids"} & set(vals):
-            raise UserError("You cannot do this modification on a posted journal entry, you can just change some "
-                            "non legal fields. You must reset the journal entry to draft to do so.")
-        return _balance(vals)
-
-    def before_unlink(self, rec: Rec) -> None:
-        unreconcile([rec])
-
-    @method()
-    def reconcile(self, env: Env, ids: list[int]) -> None:
-        reconcile([env.rec(self.name, id) for id in ids])
-
-    @method()
-    def remove_move_reconcile(self, env: Env, ids: list[int]) -> None:
-        unreconcile([env.rec(self.name, id) for id in ids])
-
-
-def _balance(vals: Vals) -> Vals:
-    if "debit" in vals or "credit" in vals:
-        vals["balance"] = float(vals.pop("debit", 0) or 0) - float(vals.pop("credit", 0) or 0)
-    if "balance" in vals and "amount_currency" not in vals:
-        vals["amount_currency"] = vals["balance"]
-    return vals
-
-
-def _full(line: Rec) -> Rec:
-    for side in ("debit_move_id", "credit_move_id"):
-        for partial in line.env.find("account.partial.reconcile", **{side: line.id}):
-            if partial.full_reconcile_id:
-                return partial.full_reconcile_id  # type: ignore[no-any-return]
-    return line.env.rec("account.full.reconcile", 0)
-
-
-def _matching(line: Rec) -> str | bool:
-    if full := _full(line):
-        return str(full.id)
-    ids = [partial.id for side in ("debit_move_id", "credit_move_id")
-           for partial in line.env.find("account.partial.reconcile", **{side: line.id})]
-    return f"P{min(ids)}" if ids else False
-
-
-class Reversal(Model):
-    name = "account.move.reversal"
-    defaults = {"company_id": 1, "date": lambda env: env.today}
-
-    def prepare(self, env: Env, vals: Vals) -> Vals:
-        if "move_ids" not in vals:
-            vals["move_ids"] = [(6, 0, env.context.get("active_ids") or [])]
-        moves = [env.rec("account.move", id) for command in vals["move_ids"] for id in command[2]]
-        if any(move.state != "posted" for move in moves):
-            raise UserError("To reverse a journal entry, it has to be posted first.")
-        return vals
-
-    @method()
-    def refund_moves(self, env: Env, ids: list[int]) -> dict[str, Any]:
-        wizard = env.rec(self.name, ids[0])
-        made = [_reverse(move, wizard) for move in wizard.move_ids]
-        action: dict[str, Any] = {"name": "Reverse Moves", "type": "ir.actions.act_window",
-                                  "res_model": "account.move"}
-        if len(made) == 1:
-            kind = made[0].move_type
-            return {**action, "view_mode": "form", "res_id": made[0].id, "context": {"default_move_type": kind}}
-        return {**action, "view_mode": "list,form", "domain": [["id", "in", [move.id for move in made]]]}
-
-
-def _reverse(move: Rec, wizard: Rec) -> Rec:
-    env = move.env
-    reason = wizard.raw("reason")
-    common = {"partner_id": move.partner_id.id or False, "currency_id": move.currency_id.id,
-              "reversed_entry_id": move.id, "invoice_origin": move.raw("invoice_origin"), "date": wizard.raw("date"),
-              "ref": f"Reversal of: {move.raw('name')}" + (f", {reason}" if reason else "")}
-    if move.move_type in INVOICES:
-        kind = move.move_type.replace("invoice", "refund")
-        names = ("product_id", "name", "quantity", "price_unit", "discount", "account_id", "product_uom_id")
-        lines = [{**{name: line.row.get(name) for name in names},
-                  "tax_ids": [(6, 0, line.raw("tax_ids"))], "sale_line_ids": [(6, 0, line.raw("sale_line_ids"))]}
-                 for line in move.line_ids if line.display_type == "product"]
-        common |= {"move_type": kind, "invoice_date": wizard.raw("date"),
-                   "journal_id": wizard.journal_id.id or move.journal_id.id,
-                   "invoice_line_ids": [(0, 0, line) for line in lines]}
-    else:
-        common |= {"move_type": "entry", "journal_id": move.journal_id.id, "line_ids": [
-            (0, 0, {"account_id": line.account_id.id, "balance": -line.balance, "name": line.raw("name")})
-            for line in move.line_ids]}
-    made = env.create("account.move", common)
-    note(made, "<p>This entry has been reversed from "
-               f'<a href="#" data-oe-model="account.move" data-oe-id="{move.id}">{_display(move)}</a></p>')
-    note(move, f'<p>This entry has been <a href="#" data-oe-model="account.move" data-oe-id="{made.id}">reversed</a>'
-               "</p>")
-    return made
-
-
-MODELS: list[type[Model]] = [Move, MoveLine, Reversal]
-__all__ = ["MODELS", "line_amounts", "open_date", "sync"]
+MODELS: list[type[Model]] = [Move]

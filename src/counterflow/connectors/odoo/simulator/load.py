@@ -44,8 +44,7 @@ def load(env: Env, model: str, fields: list[str], data: list[list[Cell]]) -> dic
                 except (_Bad, OdooError) as error:
                     if isinstance(error, PythonError):
                         raise
-                    messages.append({"rows": {"from": node.row, "to": node.row}, "record": index, "type": "error",
-                                     "message": str(error)})
+                    messages += failed(node.row, index, str(error))["messages"]
             if messages:
                 raise _Bad
     except _Bad:
@@ -53,10 +52,10 @@ def load(env: Env, model: str, fields: list[str], data: list[list[Cell]]) -> dic
     return {"ids": ids, "messages": [], "nextrow": 0}
 
 
-def external_keys(model: str, fields: list[str], data: list[list[Cell]]) -> list[str]:
-    """The external ids that a call claims, to see whether a concurrent call claims one of them too."""
-    columns = [index for index, name in enumerate(fields) if name.split("/")[-1] == "id" and name.count("/") <= 1]
-    return [str(row[index]) for row in data for index in columns if index < len(row) and row[index]]
+def failed(row: int, record: int, message: str) -> dict[str, Any]:
+    """The answer of a `load` that did nothing."""
+    note = {"rows": {"from": row, "to": row}, "record": record, "type": "error", "message": message}
+    return {"ids": False, "messages": [note], "nextrow": 0}
 
 
 def _parse(env: Env, model: str, paths: list[list[str]], data: list[list[Cell]], offset: int) -> list[_Node]:
@@ -109,9 +108,7 @@ def _save(env: Env, node: _Node, parent: Vals) -> int:
         if value is not None:
             vals[name] = value
     existing = _existing(env, node)
-    children = {
-        name: [_command(env, child) for child in nodes] for name, nodes in node.children.items() if nodes
-    }
+    children = {name: [_command(env, child) for child in nodes] for name, nodes in node.children.items() if nodes}
     if existing:
         env.write(node.model, [existing], {**vals, **children})
         _claim_children(env, node)
@@ -145,8 +142,11 @@ def _existing(env: Env, node: _Node) -> int:
 
 
 def _command(env: Env, child: _Node) -> tuple[int, int, Vals]:
-    vals = {name: value for name, (suffix, cell) in child.cells.items()
-            if (value := _value(env, env.contract[child.model][name], suffix, cell)) is not None}
+    vals = {
+        name: value
+        for name, (suffix, cell) in child.cells.items()
+        if (value := _value(env, env.contract[child.model][name], suffix, cell)) is not None
+    }
     existing = _existing(env, child)
     return (1, existing, vals) if existing else (0, 0, {**vals, "_xml_id": child.xml_id})
 

@@ -14,23 +14,39 @@ OPEN = ("draft", "waiting", "confirmed", "partially_available", "assigned")
 def _move_name(rec: Rec) -> str:
     origin = rec.picking_id.raw("origin") if rec.picking_id else rec.raw("origin")
     code = rec.product_id.raw("default_code")
-    return (f"{origin}/" if origin else "") + (f"{code}: " if code else "") + (
-        f"{rec.location_id.raw('name')}>{rec.location_dest_id.raw('name')}")
+    return (
+        (f"{origin}/" if origin else "")
+        + (f"{code}: " if code else "")
+        + (f"{rec.location_id.raw('name')}>{rec.location_dest_id.raw('name')}")
+    )
+
+
+def _reference(rec: Rec) -> str:
+    own = rec.row.get("reference")
+    return str(own or (rec.picking_id.raw("name") if rec.picking_id else "") or rec.scrap_id.raw("name") or "")
 
 
 class Move(Model):
     name = "stock.move"
     order = "sequence, id"
     title = "Stock Move"
-    labels = {"product_id": "Product", "location_id": "Source Location",
-              "location_dest_id": "Intermediate Location"}
-    defaults = {"state": "draft", "company_id": 1, "product_uom": 1, "product_uom_qty": 0.0, "procure_method":
-                "make_to_stock", "date": lambda env: env.stamp, "to_refund": False, "picked": False, "sequence": 10}
+    labels = {"product_id": "Product", "location_id": "Source Location", "location_dest_id": "Intermediate Location"}
+    defaults = {
+        "state": "draft",
+        "company_id": 1,
+        "product_uom": 1,
+        "product_uom_qty": 0.0,
+        "procure_method": "make_to_stock",
+        "date": lambda env: env.stamp,
+        "to_refund": False,
+        "picked": False,
+        "sequence": 10,
+    }
     computed = {
         "quantity": lambda rec: sum(line.quantity for line in rec.move_line_ids),
         "product_qty": lambda rec: rec.raw("product_uom_qty"),
         "lot_ids": lambda rec: sorted({line.lot_id.id for line in rec.move_line_ids} - {0}),
-        "reference": lambda rec: _reference(rec),
+        "reference": _reference,
         "origin": lambda rec: rec.row.get("origin") or rec.picking_id.raw("origin"),
         "partner_id": lambda rec: rec.row.get("partner_id") or rec.picking_id.partner_id,
         "returned_move_ids": lambda rec: rec.env.having("stock.move", "origin_returned_move_id", rec.id),
@@ -106,11 +122,6 @@ def _own_reference(env: Env, picking: Rec, line: Rec) -> Rec:
     return env.create("stock.reference", {"name": order.raw("name")})
 
 
-def _reference(rec: Rec) -> str:
-    own = rec.row.get("reference")
-    return str(own or (rec.picking_id.raw("name") if rec.picking_id else "") or rec.scrap_id.raw("name") or "")
-
-
 def _incoming(move: Rec) -> bool:
     return valued(move.location_dest_id) and not valued(move.location_id)
 
@@ -122,8 +133,7 @@ def _outgoing(move: Rec) -> bool:
 class MoveLine(Model):
     name = "stock.move.line"
     order = "result_package_id desc, id"
-    defaults = {"company_id": 1, "product_uom_id": 1, "date": lambda env: env.stamp, "picked": False,
-                "quantity": 0.0}
+    defaults = {"company_id": 1, "product_uom_id": 1, "date": lambda env: env.stamp, "picked": False, "quantity": 0.0}
     computed = {
         "state": lambda rec: rec.move_id.state if rec.move_id else "draft",
         "reference": lambda rec: rec.move_id.reference,
@@ -161,13 +171,20 @@ def reserve(line: Rec) -> None:
     line.set(_open=key if line.state in OPEN else None)
 
 
-def add_line(move: Rec, quantity: float, lot: Rec | None = None, location: Rec | None = None,
-             lot_name: str | bool = False) -> Rec:
-    return move.env.create("stock.move.line", {
-        "move_id": move.id, "picking_id": move.picking_id.id or False, "quantity": quantity,
-        "lot_id": lot.id or False if lot else False, "lot_name": lot_name,
-        "location_id": (location or move.location_id).id,
-    })
+def add_line(
+    move: Rec, quantity: float, lot: Rec | None = None, location: Rec | None = None, lot_name: str | bool = False
+) -> Rec:
+    return move.env.create(
+        "stock.move.line",
+        {
+            "move_id": move.id,
+            "picking_id": move.picking_id.id or False,
+            "quantity": quantity,
+            "lot_id": lot.id or False if lot else False,
+            "lot_name": lot_name,
+            "location_id": (location or move.location_id).id,
+        },
+    )
 
 
 def set_quantity(move: Rec, quantity: float) -> None:
@@ -239,37 +256,38 @@ def _coming_back(move: Rec) -> list[tuple[Rec, float]]:
 
 
 def finish(moves: list[Rec]) -> None:
-    """Do the moves: quants change, values are fixed, a location with a valuation account posts an entry."""
+    """Do the moves: values are fixed, quants change line by line, a location with a valuation account posts."""
     for move in moves:
-        env = move.env
         for line in move.move_line_ids:
             if not line.quantity:
-                env.unlink("stock.move.line", [line.id])
-                continue
-            product = line.product_id
-            if product.tracking != "none" and not line.lot_id and product.is_storable:
+                move.env.unlink("stock.move.line", [line.id])
+            elif line.product_id.tracking != "none" and not line.lot_id and line.product_id.is_storable:
                 _lot_of(line)
-        quantity = move.quantity
-        unit = _unit_value(move)
+        quantity, unit = move.quantity, _unit_value(move)
         if _incoming(move) and quantity:
             _average_in(move.product_id, quantity, unit)
         value = round(unit * quantity, 2) if _incoming(move) or _outgoing(move) else 0.0
-        move.set(state="done", value=value, date=env.stamp, picked=True, price_unit=unit if _incoming(move) else 0.0)
-        for line in move.move_line_ids:
-            line.set(picked=True, date=env.stamp)
-            reserve(line)
-            _settle(line, +1)
+        now = move.env.stamp
+        move.set(state="done", value=value, date=now, picked=True, price_unit=unit if _incoming(move) else 0.0)
+    for line in sorted((line for move in moves for line in move.move_line_ids), key=lambda line: line.id):
+        line.set(picked=True, date=line.env.stamp)
+        reserve(line)
+        _settle(line, +1)
+    for move in moves:
         outside = move.location_dest_id if _outgoing(move) else move.location_id
         account = outside.valuation_account_id
-        if value and account and move.product_id.categ_id.property_valuation == "real_time":
-            move.set(account_move_id=stock_entry(move, account, value if _outgoing(move) else -value).id)
+        if move.value and account and move.product_id.categ_id.property_valuation == "real_time":
+            value = move.value if _outgoing(move) else -move.value
+            move.set(account_move_id=stock_entry(move, account, value).id)
 
 
 def _lot_of(line: Rec) -> None:
     product = line.product_id
-    require_stock(bool(line.lot_name),
-                  f"You need to supply a Lot/Serial Number for product:\n{product.raw('display_name') or ''}"
-                  f"{line.env.display_name('product.product', product.id)}")
+    require_stock(
+        bool(line.lot_name),
+        f"You need to supply a Lot/Serial Number for product:\n{product.raw('display_name') or ''}"
+        f"{line.env.display_name('product.product', product.id)}",
+    )
     lot = line.env.one("stock.lot", name=line.lot_name, product_id=product.id)
     lot = lot or line.env.create("stock.lot", {"name": line.lot_name, "product_id": product.id})
     line.set(lot_id=lot.id)
@@ -291,8 +309,9 @@ def _unit_value(move: Rec) -> float:
 def _average_in(product: Rec, quantity: float, unit: float) -> None:
     if product.categ_id.property_cost_method != "average":
         return
-    held = sum(quant.quantity for quant in product.env.find("stock.quant", product_id=product.id)
-               if valued(quant.location_id))
+    held = sum(
+        quant.quantity for quant in product.env.find("stock.quant", product_id=product.id) if valued(quant.location_id)
+    )
     average = (held * product.standard_price + quantity * unit) / (held + quantity) if held > 0 else unit
     product.set(standard_price=round(average, 6))
 
@@ -321,15 +340,26 @@ class Scrap(Model):
                 continue
             product = scrap.product_id
             lot = scrap.lot_id if scrap.lot_id else None
-            held = sum(quant.quantity for quant in env.find("stock.quant", product_id=product.id)
-                       if quant.location_id == scrap.location_id and (lot is None or quant.lot_id == lot))
+            held = sum(
+                quant.quantity
+                for quant in env.find("stock.quant", product_id=product.id)
+                if quant.location_id == scrap.location_id and (lot is None or quant.lot_id == lot)
+            )
             if product.is_storable and held < scrap.scrap_qty:
                 return _insufficient(scrap)
-            move = env.create("stock.move", {
-                "product_id": product.id, "product_uom_qty": scrap.scrap_qty, "location_id": scrap.location_id.id,
-                "location_dest_id": scrap.scrap_location_id.id, "scrap_id": id, "origin": scrap.raw("origin"),
-                "reference": scrap.raw("name"), "picking_id": False,
-            })
+            move = env.create(
+                "stock.move",
+                {
+                    "product_id": product.id,
+                    "product_uom_qty": scrap.scrap_qty,
+                    "location_id": scrap.location_id.id,
+                    "location_dest_id": scrap.scrap_location_id.id,
+                    "scrap_id": id,
+                    "origin": scrap.raw("origin"),
+                    "reference": scrap.raw("name"),
+                    "picking_id": False,
+                },
+            )
             add_line(move, scrap.scrap_qty, scrap.lot_id)
             finish([move])
             scrap.set(state="done", date_done=env.stamp)
@@ -339,11 +369,18 @@ class Scrap(Model):
 def _insufficient(scrap: Rec) -> dict[str, Any]:
     product = scrap.env.display_name("product.product", scrap.product_id.id)
     return {
-        "name": f"{product}: Insufficient Quantity To Scrap", "view_mode": "form",
-        "res_model": "stock.warn.insufficient.qty.scrap", "view_id": 952, "type": "ir.actions.act_window",
-        "context": {"default_product_id": scrap.product_id.id, "default_location_id": scrap.location_id.id,
-                    "default_scrap_id": scrap.id, "default_quantity": scrap.scrap_qty,
-                    "default_product_uom_name": "Units"},
+        "name": f"{product}: Insufficient Quantity To Scrap",
+        "view_mode": "form",
+        "res_model": "stock.warn.insufficient.qty.scrap",
+        "view_id": 952,
+        "type": "ir.actions.act_window",
+        "context": {
+            "default_product_id": scrap.product_id.id,
+            "default_location_id": scrap.location_id.id,
+            "default_scrap_id": scrap.id,
+            "default_quantity": scrap.scrap_qty,
+            "default_product_uom_name": "Units",
+        },
         "target": "new",
     }
 

@@ -43,14 +43,22 @@ class Payment(Model):
     name = "account.payment"
     order = "date desc, name desc"
     title = "Payments"
-    defaults = {"state": "draft", "company_id": 1, "payment_type": "inbound", "partner_type": "customer",
-                "date": lambda env: env.today, "amount": 0.0}
+    defaults = {
+        "state": "draft",
+        "company_id": 1,
+        "payment_type": "inbound",
+        "partner_type": "customer",
+        "date": lambda env: env.today,
+        "amount": 0.0,
+    }
     computed = {
         "state": lambda rec: "paid" if rec.row["state"] == "in_process" and _is_reconciled(rec) else rec.row["state"],
         "name": lambda rec: rec.move_id.raw("name") if rec.move_id else rec.row.get("name") or False,
         "is_reconciled": _is_reconciled,
-        "is_matched": lambda rec: bool(_liquidity(rec)) and all(
-            line.reconciled or line.account_id.account_type == "asset_cash" for line in _liquidity(rec)),
+        "is_matched": lambda rec: (
+            bool(_liquidity(rec))
+            and all(line.reconciled or line.account_id.account_type == "asset_cash" for line in _liquidity(rec))
+        ),
         "reconciled_invoice_ids": _reconciled_invoices,
         "reconciled_invoices_count": lambda rec: len(_reconciled_invoices(rec)),
     }
@@ -74,11 +82,11 @@ class Payment(Model):
 
     def before_write(self, rec: Rec, vals: Vals) -> Vals:
         fixed = {"amount", "payment_type", "partner_id", "journal_id", "currency_id", "date"}
-        changed = sorted(name for name in fixed & set(vals) if rec.row["state"] != "draft"
-                         and vals[name] != rec.row.get(name))
+        changed = sorted(
+            name for name in fixed & set(vals) if rec.row["state"] != "draft" and vals[name] != rec.row.get(name)
+        )
         if changed:
-            raise UserError(
-                "You cannot modify the following readonly fields on a posted move: " + ", ".join(changed))
+            raise UserError("You cannot modify the following readonly fields on a posted move: " + ", ".join(changed))
         return vals
 
     def before_unlink(self, rec: Rec) -> None:
@@ -115,19 +123,35 @@ def _post_payment(payment: Rec) -> None:
     sign = 1 if payment.payment_type == "inbound" else -1
     foreign = sign * payment.amount
     value = rounded(foreign / rate_on(env, payment.currency_id, str(payment.date)))
-    rows = [{"account_id": account, "balance": way * value, "amount_currency": way * foreign, "name": label,
-             "partner_id": payment.partner_id.id or False, "currency_id": payment.currency_id.id}
-            for account, way in ((payment.row["outstanding_account_id"], 1),
-                                 (payment.row["destination_account_id"], -1))]
+    rows = [
+        {
+            "account_id": account,
+            "balance": way * value,
+            "amount_currency": way * foreign,
+            "name": label,
+            "partner_id": payment.partner_id.id or False,
+            "currency_id": payment.currency_id.id,
+        }
+        for account, way in ((payment.row["outstanding_account_id"], 1), (payment.row["destination_account_id"], -1))
+    ]
     move = payment.move_id
     if move:
         env.unlink("account.move.line", [line.id for line in move.line_ids])
         move.write(line_ids=[(0, 0, row) for row in rows], date=payment.date)
     else:
-        move = env.create("account.move", {
-            "move_type": "entry", "journal_id": payment.journal_id.id, "date": payment.date, "ref": memo,
-            "partner_id": payment.partner_id.id or False, "currency_id": payment.currency_id.id,
-            "line_ids": [(0, 0, row) for row in rows], "origin_payment_id": payment.id})
+        move = env.create(
+            "account.move",
+            {
+                "move_type": "entry",
+                "journal_id": payment.journal_id.id,
+                "date": payment.date,
+                "ref": memo,
+                "partner_id": payment.partner_id.id or False,
+                "currency_id": payment.currency_id.id,
+                "line_ids": [(0, 0, row) for row in rows],
+                "origin_payment_id": payment.id,
+            },
+        )
     post(move)
     payment.set(move_id=move.id, state="in_process")
 
@@ -141,8 +165,12 @@ def _to_pay(env: Env) -> list[Rec]:
         env.exists("account.move", ids)
         if any(move.state != "posted" for move in moves):
             raise UserError("You can only register payment for posted journal entries.")
-        lines = [line for move in moves for line in move.line_ids if line.account_id.account_type in (
-            "asset_receivable", "liability_payable")]
+        lines = [
+            line
+            for move in moves
+            for line in move.line_ids
+            if line.account_id.account_type in ("asset_receivable", "liability_payable")
+        ]
     return [line for line in lines if not line.reconciled]
 
 
@@ -150,8 +178,12 @@ class PaymentWizard(Model):
     """`account.payment.register`: creates, posts and reconciles; it has no key, and calls side by side all pay."""
 
     name = "account.payment.register"
-    defaults = {"payment_date": lambda env: env.today, "group_payment": False, "installments_mode": "full",
-                "payment_difference_handling": "open"}
+    defaults = {
+        "payment_date": lambda env: env.today,
+        "group_payment": False,
+        "installments_mode": "full",
+        "payment_difference_handling": "open",
+    }
     computed = {
         "can_edit_wizard": lambda rec: len({line.move_id.id for line in rec.line_ids}) == 1,
         "can_group_payments": lambda rec: len(rec.line_ids) > 1,
@@ -169,9 +201,15 @@ class PaymentWizard(Model):
         methods = getattr(journal, f"{direction}_payment_method_line_ids")
         first = lines[0].move_id
         derived = {
-            "line_ids": [(6, 0, [line.id for line in lines])], "payment_type": direction, "partner_type": "customer",
-            "partner_id": first.partner_id.id or False, "currency_id": first.currency_id.id, "journal_id": journal.id,
-            "payment_method_line_id": methods[0].id, "amount": abs(total), "_open": abs(total),
+            "line_ids": [(6, 0, [line.id for line in lines])],
+            "payment_type": direction,
+            "partner_type": "customer",
+            "partner_id": first.partner_id.id or False,
+            "currency_id": first.currency_id.id,
+            "journal_id": journal.id,
+            "payment_method_line_id": methods[0].id,
+            "amount": abs(total),
+            "_open": abs(total),
             "communication": first.raw("payment_reference") or first.raw("ref") or first.raw("name"),
         }
         return {**derived, **{name: value for name, value in vals.items() if value is not None}}
@@ -181,8 +219,12 @@ class PaymentWizard(Model):
         made: list[Rec] = []
         for wizard in (env.rec(self.name, id) for id in ids):
             made += self._pay(env, wizard)
-        action: dict[str, Any] = {"name": "Payments", "type": "ir.actions.act_window", "res_model": "account.payment",
-                                  "context": {"create": False}}
+        action: dict[str, Any] = {
+            "name": "Payments",
+            "type": "ir.actions.act_window",
+            "res_model": "account.payment",
+            "context": {"create": False},
+        }
         if len(made) == 1:
             return {**action, "view_mode": "form", "res_id": made[0].id}
         return {**action, "view_mode": "list,form", "domain": [["id", "in", [payment.id for payment in made]]]}
@@ -198,12 +240,20 @@ class PaymentWizard(Model):
         for group in groups:
             amount = wizard.amount if single else abs(residual_currency(group[0]))
             move = group[0].move_id
-            payment = env.create("account.payment", {
-                "payment_type": wizard.payment_type, "partner_id": move.partner_id.id or False, "amount": amount,
-                "journal_id": wizard.journal_id.id, "date": wizard.payment_date, "currency_id": move.currency_id.id,
-                "payment_method_line_id": wizard.payment_method_line_id.id,
-                "memo": wizard.communication if single else move.raw("payment_reference") or move.raw("name"),
-                "invoice_ids": [(6, 0, [line.move_id.id for line in group])]})
+            payment = env.create(
+                "account.payment",
+                {
+                    "payment_type": wizard.payment_type,
+                    "partner_id": move.partner_id.id or False,
+                    "amount": amount,
+                    "journal_id": wizard.journal_id.id,
+                    "date": wizard.payment_date,
+                    "currency_id": move.currency_id.id,
+                    "payment_method_line_id": wizard.payment_method_line_id.id,
+                    "memo": wizard.communication if single else move.raw("payment_reference") or move.raw("name"),
+                    "invoice_ids": [(6, 0, [line.move_id.id for line in group])],
+                },
+            )
             _post_payment(payment)
             still_open = [line for line in group if not line.reconciled]
             if still_open:
@@ -241,8 +291,9 @@ class StatementLine(Model):
     defaults = {"amount": 0.0, "date": lambda env: env.today, "company_id": 1}
     computed = {
         "line_ids": lambda rec: rec.env.having("account.move.line", "move_id", rec.row["move_id"]),
-        "is_reconciled": lambda rec: all(is_zero(residual(line)) and line.account_id.reconcile
-                                         for line in _suspense(rec)),
+        "is_reconciled": lambda rec: all(
+            is_zero(residual(line)) and line.account_id.reconcile for line in _suspense(rec)
+        ),
         "amount_residual": lambda rec: rounded(-sum(line.balance for line in _suspense(rec))),
         "internal_index": lambda rec: f"{rec.move_id.date}{rec.id:010d}",
         **{name: _through(name) for name in ("date", "name", "state", "partner_id", "move_type", "checked")},
@@ -259,20 +310,34 @@ class StatementLine(Model):
         counterpart = vals.pop("counterpart_account_id", None)
         if counterpart:
             lines[1][2]["account_id"] = counterpart
-        move = env.create("account.move", {
-            "move_type": "entry", "journal_id": journal.id, "date": day, "ref": vals.get("ref") or False,
-            "partner_id": vals.get("partner_id") or False, "line_ids": lines})
+        move = env.create(
+            "account.move",
+            {
+                "move_type": "entry",
+                "journal_id": journal.id,
+                "date": day,
+                "ref": vals.get("ref") or False,
+                "partner_id": vals.get("partner_id") or False,
+                "line_ids": lines,
+            },
+        )
         post(move)
         move.set(checked=True)
-        return {**vals, "journal_id": journal.id, "move_id": move.id,
-                "currency_id": env.rec("res.company", 1).currency_id.id}
+        return {
+            **vals,
+            "journal_id": journal.id,
+            "move_id": move.id,
+            "currency_id": env.rec("res.company", 1).currency_id.id,
+        }
 
     @staticmethod
     def _lines(journal: Rec, vals: Vals) -> list[Any]:
         amount = float(vals["amount"])
         accounts = (journal.default_account_id, journal.suspense_account_id)
-        return [(0, 0, {"account_id": account.id, "balance": balance, "name": vals.get("payment_ref") or False})
-                for account, balance in zip(accounts, (amount, -amount), strict=True)]
+        return [
+            (0, 0, {"account_id": account.id, "balance": balance, "name": vals.get("payment_ref") or False})
+            for account, balance in zip(accounts, (amount, -amount), strict=True)
+        ]
 
     def created(self, rec: Rec, vals: Vals) -> None:
         rec.move_id.set(statement_line_id=rec.id)

@@ -12,21 +12,6 @@ def _complete_name(rec: Rec) -> str:
     return f"{_complete_name(parent)}/{own}" if parent and rec.row.get("usage") != "view" else own
 
 
-class Location(Model):
-    name = "stock.location"
-    order = "complete_name, id"
-    defaults = {"active": True, "usage": "internal", "company_id": 1}
-    computed = {
-        "complete_name": _complete_name,
-        "warehouse_id": lambda rec: warehouse_of(rec),
-    }
-    title = "Inventory Locations"
-    labels = {"name": "Location Name"}
-
-    def display(self, rec: Rec) -> str:
-        return _complete_name(rec)
-
-
 def warehouse_of(location: Rec) -> Rec:
     """The warehouse whose view location is at the root of this one."""
     node = location
@@ -36,6 +21,21 @@ def warehouse_of(location: Rec) -> Rec:
             return found
         node = node.location_id
     return location.env.rec("stock.warehouse", 0)
+
+
+class Location(Model):
+    name = "stock.location"
+    order = "complete_name, id"
+    defaults = {"active": True, "usage": "internal", "company_id": 1}
+    computed = {
+        "complete_name": _complete_name,
+        "warehouse_id": warehouse_of,
+    }
+    title = "Inventory Locations"
+    labels = {"name": "Location Name"}
+
+    def display(self, rec: Rec) -> str:
+        return _complete_name(rec)
 
 
 def valued(location: Rec) -> bool:
@@ -50,8 +50,13 @@ class Warehouse(Model):
 class PickingType(Model):
     name = "stock.picking.type"
     order = "is_favorite desc, sequence, id"
-    defaults = {"active": True, "company_id": 1, "create_backorder": "ask", "move_type": "direct",
-                "reservation_method": "at_confirm"}
+    defaults = {
+        "active": True,
+        "company_id": 1,
+        "create_backorder": "ask",
+        "move_type": "direct",
+        "reservation_method": "at_confirm",
+    }
 
     def display(self, rec: Rec) -> str:
         label = rec.row.get("_label")
@@ -62,10 +67,13 @@ class Reference(Model):
     name = "stock.reference"
     computed = {
         "move_ids": lambda rec: rec.env.having("stock.move", "reference_ids", rec.id),
-        "sale_ids": lambda rec: sorted({
-            rec.env.rec("stock.move", id).sale_line_id.order_id.id
-            for id in rec.env.having("stock.move", "reference_ids", rec.id)
-        } - {0}),
+        "sale_ids": lambda rec: sorted(
+            {
+                rec.env.rec("stock.move", id).sale_line_id.order_id.id
+                for id in rec.env.having("stock.move", "reference_ids", rec.id)
+            }
+            - {0}
+        ),
     }
 
 
@@ -78,7 +86,7 @@ def _reserved(rec: Rec) -> float:
     row = rec.row
     if rec.location_id.usage in BYPASS or rec.env.having("stock.quant", "_key", row["_key"])[0] != rec.id:
         return 0.0
-    return sum(line.quantity for line in rec.env.find("stock.move.line", _open=row["_key"]))
+    return float(sum(line.quantity for line in rec.env.find("stock.move.line", _open=row["_key"])))
 
 
 class Quant(Model):
@@ -90,8 +98,10 @@ class Quant(Model):
         "available_quantity": lambda rec: rec.raw("quantity") - _reserved(rec),
         "inventory_quantity_auto_apply": lambda rec: rec.raw("quantity"),
         "inventory_diff_quantity": lambda rec: (
-            rec.row.get("inventory_quantity", 0.0) - rec.raw("quantity") if rec.row.get("inventory_quantity_set")
-            else 0.0),
+            rec.row.get("inventory_quantity", 0.0) - rec.raw("quantity")
+            if rec.row.get("inventory_quantity_set")
+            else 0.0
+        ),
         "product_tmpl_id": lambda rec: rec.product_id.product_tmpl_id,
         "tracking": lambda rec: rec.product_id.tracking,
     }
@@ -114,8 +124,9 @@ class Quant(Model):
         """In inventory mode an upsert of the row; without it (an administrator) stock from nowhere, with no move."""
         ids = []
         for vals in vals_list if isinstance(vals_list, list) else [vals_list]:
-            counted = {name: vals[name] for name in ("inventory_quantity", "inventory_quantity_auto_apply")
-                       if name in vals}
+            counted = {
+                name: vals[name] for name in ("inventory_quantity", "inventory_quantity_auto_apply") if name in vals
+            }
             plain = {name: value for name, value in vals.items() if name not in counted}
             key = quant_key(int(vals["product_id"]), int(vals["location_id"]), int(vals.get("lot_id") or 0))
             existing = env.one("stock.quant", _key=key) if env.context.get("inventory_mode") else env.rec(self.name, 0)
@@ -154,11 +165,18 @@ class Quant(Model):
         from .moves import finish  # a move is what changes a quant, and a quant's count makes a move
 
         name = env.context.get("inventory_name")
-        move = env.create("stock.move", {
-            "product_id": quant.product_id.id, "product_uom_qty": abs(difference), "location_id": source.id,
-            "location_dest_id": target.id, "is_inventory": True, "inventory_name": name or False,
-            "reference": name or f"Product Quantity Updated ({env.rec('res.users', env.uid).raw('name')})",
-        })
+        move = env.create(
+            "stock.move",
+            {
+                "product_id": quant.product_id.id,
+                "product_uom_qty": abs(difference),
+                "location_id": source.id,
+                "location_dest_id": target.id,
+                "is_inventory": True,
+                "inventory_name": name or False,
+                "reference": name or f"Product Quantity Updated ({env.rec('res.users', env.uid).raw('name')})",
+            },
+        )
         env.create("stock.move.line", {"move_id": move.id, "quantity": abs(difference), "lot_id": quant.lot_id.id})
         finish([move])
 
@@ -176,12 +194,15 @@ def shift(env: Env, product: Rec, location: Rec, lot: Rec, delta: float) -> None
         target = max(free, key=lambda row: row.quantity) if delta < 0 else free[0]
         target.set(quantity=target.quantity + delta, write_date=env.stamp)
     else:
-        twin = env.create("stock.quant", {"product_id": product.id, "location_id": location.id,
-                                          "lot_id": lot.id or False, "quantity": delta})
+        twin = env.create(
+            "stock.quant",
+            {"product_id": product.id, "location_id": location.id, "lot_id": lot.id or False, "quantity": delta},
+        )
         twin.set(inventory_date=False)
     if product.tracking == "serial" and lot and valued(location):
-        held = sum(quant.quantity for quant in env.find("stock.quant", lot_id=lot.id)
-                   if quant.location_id.id == location.id)
+        held = sum(
+            quant.quantity for quant in env.find("stock.quant", lot_id=lot.id) if quant.location_id.id == location.id
+        )
         if abs(held) > 1:
             raise ValidationError(
                 "The serial number has already been assigned: \n "

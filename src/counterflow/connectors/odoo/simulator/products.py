@@ -6,8 +6,20 @@ from .errors import UserError, ValidationError
 from .records import Env, Model, Rec, Vals
 
 _TEMPLATE_FIELDS = (
-    "name", "type", "is_storable", "categ_id", "invoice_policy", "taxes_id", "list_price", "tracking", "sale_ok",
-    "purchase_ok", "uom_id", "description_sale", "property_account_income_id", "property_account_expense_id",
+    "name",
+    "type",
+    "is_storable",
+    "categ_id",
+    "invoice_policy",
+    "taxes_id",
+    "list_price",
+    "tracking",
+    "sale_ok",
+    "purchase_ok",
+    "uom_id",
+    "description_sale",
+    "property_account_income_id",
+    "property_account_expense_id",
 )
 
 
@@ -20,9 +32,16 @@ class Category(Model):
     def prepare(self, env: Env, vals: Vals) -> Vals:
         """A category takes the company's accounts unless it has its own."""
         company = env.rec("res.company", 1).row
-        accounts = {name: company[f"_{name}"] for name in (
-            "property_stock_valuation_account_id", "property_stock_journal", "property_account_income_categ_id",
-            "property_account_expense_categ_id") if f"_{name}" in company}
+        accounts = {
+            name: company[f"_{name}"]
+            for name in (
+                "property_stock_valuation_account_id",
+                "property_stock_journal",
+                "property_account_income_categ_id",
+                "property_account_expense_categ_id",
+            )
+            if f"_{name}" in company
+        }
         return {**accounts, **vals}
 
 
@@ -40,8 +59,15 @@ class Product(Model):
     name = "product.product"
     order = "default_code, name, id"
     defaults = {
-        "active": True, "type": "consu", "is_storable": False, "tracking": "none", "invoice_policy": "order",
-        "uom_id": 1, "sale_ok": True, "service_tracking": "no", "list_price": 1.0,
+        "active": True,
+        "type": "consu",
+        "is_storable": False,
+        "tracking": "none",
+        "invoice_policy": "order",
+        "uom_id": 1,
+        "sale_ok": True,
+        "service_tracking": "no",
+        "list_price": 1.0,
         "categ_id": lambda env: env.one("product.category", name="Goods").id or False,
     }
 
@@ -65,15 +91,21 @@ class Product(Model):
     def _barcode(self, env: Env, vals: Vals, id: int) -> None:
         if vals.get("barcode") and any(other.id != id for other in env.find(self.name, barcode=vals["barcode"])):
             raise ValidationError(
-                f"Barcode(s) already assigned:\n\n- Barcode \"{vals['barcode']}\" already assigned to product(s): "
+                f'Barcode(s) already assigned:\n\n- Barcode "{vals["barcode"]}" already assigned to product(s): '
                 f"{vals.get('name') or ''}\n\nNote: products that you don't have access to will not be shown above."
             )
 
 
 class Bom(Model):
     name = "mrp.bom"
-    defaults = {"active": True, "type": "normal", "product_qty": 1.0, "product_uom_id": 1,
-                "consumption": "warning", "ready_to_produce": "asap"}
+    defaults = {
+        "active": True,
+        "type": "normal",
+        "product_qty": 1.0,
+        "product_uom_id": 1,
+        "consumption": "warning",
+        "ready_to_produce": "asap",
+    }
 
 
 class BomLine(Model):
@@ -102,10 +134,13 @@ class Lot(Model):
             raise UserError("A lot needs a product.")
         return vals
 
-    computed = {"product_qty": lambda rec: sum(
-        quant.quantity for quant in rec.env.find("stock.quant", lot_id=rec.id)
-        if quant.location_id.usage in ("internal", "transit")
-    )}
+    computed = {
+        "product_qty": lambda rec: sum(
+            quant.quantity
+            for quant in rec.env.find("stock.quant", lot_id=rec.id)
+            if quant.location_id.usage in ("internal", "transit")
+        )
+    }
 
 
 def kit_of(product: Rec) -> Rec:
@@ -152,8 +187,13 @@ def quantities(product: Rec) -> dict[str, float]:
             inside, outside = move.location_dest_id.id in places, move.location_id.id in places
             coming += move.product_uom_qty if inside and not outside else 0.0
             going += move.product_uom_qty if outside and not inside else 0.0
-    return {"qty_available": on_hand, "free_qty": on_hand - reserved, "incoming_qty": coming, "outgoing_qty": going,
-            "virtual_available": on_hand + coming - going}
+    return {
+        "qty_available": on_hand,
+        "free_qty": on_hand - reserved,
+        "incoming_qty": coming,
+        "outgoing_qty": going,
+        "virtual_available": on_hand + coming - going,
+    }
 
 
 _NOTHING = ("qty_available", "free_qty", "incoming_qty", "outgoing_qty", "virtual_available")
@@ -164,10 +204,8 @@ def _quantity(key: str) -> Any:
 
 
 def _valued_quantity(product: Rec) -> float:
-    return sum(
-        quant.quantity for quant in product.env.find("stock.quant", product_id=product.id)
-        if quant.location_id.usage in ("internal", "transit")
-    )
+    quants = product.env.find("stock.quant", product_id=product.id)
+    return float(sum(quant.quantity for quant in quants if quant.location_id.usage in ("internal", "transit")))
 
 
 Product.computed = {

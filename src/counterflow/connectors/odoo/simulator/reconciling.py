@@ -7,10 +7,14 @@ from .records import Model, Rec
 
 def _matched(line: Rec, column: str, own: str) -> float:
     env = line.env
-    plus = sum(partial.row[column or f"{own}_debit"] for partial in
-               env.find("account.partial.reconcile", debit_move_id=line.id))
-    minus = sum(partial.row[column or f"{own}_credit"] for partial in
-                env.find("account.partial.reconcile", credit_move_id=line.id))
+    plus = sum(
+        partial.row[column or f"{own}_debit"]
+        for partial in env.find("account.partial.reconcile", debit_move_id=line.id)
+    )
+    minus = sum(
+        partial.row[column or f"{own}_credit"]
+        for partial in env.find("account.partial.reconcile", credit_move_id=line.id)
+    )
     return float(plus - minus)
 
 
@@ -44,9 +48,13 @@ class Full(Model):
     name = "account.full.reconcile"
     computed = {
         "partial_reconcile_ids": lambda rec: rec.env.having("account.partial.reconcile", "full_reconcile_id", rec.id),
-        "reconciled_line_ids": lambda rec: sorted({
-            id for partial in rec.env.find("account.partial.reconcile", full_reconcile_id=rec.id)
-            for id in (partial.debit_move_id.id, partial.credit_move_id.id)}),
+        "reconciled_line_ids": lambda rec: sorted(
+            {
+                id
+                for partial in rec.env.find("account.partial.reconcile", full_reconcile_id=rec.id)
+                for id in (partial.debit_move_id.id, partial.credit_move_id.id)
+            }
+        ),
     }
 
 
@@ -54,7 +62,6 @@ def reconcile(lines: list[Rec]) -> None:
     """Match debits with credits, oldest first; refuse what Odoo refuses."""
     if not lines:
         return
-    env = lines[0].env
     if any(line.reconciled for line in lines):
         raise UserError("You are trying to reconcile some entries that are already reconciled.")
     accounts = list(dict.fromkeys(line.account_id for line in lines))
@@ -62,8 +69,10 @@ def reconcile(lines: list[Rec]) -> None:
         names = ", ".join(str(account.raw("name")) for account in accounts)
         raise UserError(f"Entries are not from the same account: {names}")
     if not accounts[0].reconcile:
-        raise UserError(f"Account {accounts[0].raw('name')} does not allow reconciliation. First change the "
-                        "configuration of this account to allow it.")
+        raise UserError(
+            f"Account {accounts[0].raw('name')} does not allow reconciliation. First change the "
+            "configuration of this account to allow it."
+        )
     if any(line.parent_state != "posted" for line in lines):
         raise UserError("You can only reconcile posted entries.")
     lines = sorted(lines, key=lambda line: (str(line.date), line.id))
@@ -74,10 +83,7 @@ def reconcile(lines: list[Rec]) -> None:
         _match(debit, credit)
         debits = debits[1:] if _done(debit) else debits
         credits = credits[1:] if _done(credit) else credits
-    for line in lines:
-        if _done(line):
-            _close(line)
-    env.db.touch("account.move.line", lines[0].id)
+    _close(lines)
 
 
 def _side(line: Rec) -> float:
@@ -102,11 +108,20 @@ def _match(debit: Rec, credit: Rec) -> None:
     else:
         value = min(held_debit, held_credit)
         share_debit = share_credit = value
-        columns = {"_amount_debit": _share(residual_currency(debit), value, held_debit),
-                   "_amount_credit": _share(-residual_currency(credit), value, held_credit)}
-    env.create("account.partial.reconcile", {
-        "debit_move_id": debit.id, "credit_move_id": credit.id, "amount": value, **columns,
-        "max_date": max(str(debit.date), str(credit.date))})
+        columns = {
+            "_amount_debit": _share(residual_currency(debit), value, held_debit),
+            "_amount_credit": _share(-residual_currency(credit), value, held_credit),
+        }
+    env.create(
+        "account.partial.reconcile",
+        {
+            "debit_move_id": debit.id,
+            "credit_move_id": credit.id,
+            "amount": value,
+            **columns,
+            "max_date": max(str(debit.date), str(credit.date)),
+        },
+    )
     if share_debit > value:
         _exchange(debit, share_debit - value)
     if share_credit > value:
@@ -125,18 +140,35 @@ def _exchange(line: Rec, difference: float) -> None:
     common = {"currency_id": line.currency_id.id, "amount_currency": 0.0, "name": "Currency exchange rate difference"}
     journal = env.one("account.journal", code="EXCH")
     other = company["_loss_account_id" if difference > 0 else "_gain_account_id"]
-    entry = env.create("account.move", {
-        "move_type": "entry", "journal_id": journal.id, "date": str(line.date), "line_ids": [
-            (0, 0, {**common, "account_id": line.account_id.id, "balance": -difference}),
-            (0, 0, {**common, "account_id": other, "balance": difference})]})
+    entry = env.create(
+        "account.move",
+        {
+            "move_type": "entry",
+            "journal_id": journal.id,
+            "date": str(line.date),
+            "line_ids": [
+                (0, 0, {**common, "account_id": line.account_id.id, "balance": -difference}),
+                (0, 0, {**common, "account_id": other, "balance": difference}),
+            ],
+        },
+    )
     from .accounting import post
 
     post(entry)
     fix = entry.line_ids[0]
     debit, credit = (line, fix) if difference > 0 else (fix, line)
-    env.create("account.partial.reconcile", {
-        "debit_move_id": debit.id, "credit_move_id": credit.id, "amount": abs(difference), "_amount_debit": 0.0,
-        "_amount_credit": 0.0, "exchange_move_id": entry.id, "max_date": str(line.date)})
+    env.create(
+        "account.partial.reconcile",
+        {
+            "debit_move_id": debit.id,
+            "credit_move_id": credit.id,
+            "amount": abs(difference),
+            "_amount_debit": 0.0,
+            "_amount_credit": 0.0,
+            "exchange_move_id": entry.id,
+            "max_date": str(line.date),
+        },
+    )
 
 
 def _component(line: Rec) -> tuple[set[int], list[Rec]]:
@@ -152,16 +184,25 @@ def _component(line: Rec) -> tuple[set[int], list[Rec]]:
     return seen, list(dict.fromkeys(partials))
 
 
-def _close(line: Rec) -> None:
-    """A connected group that is matched to zero gets one full reconcile, the matching number."""
-    ids, partials = _component(line)
-    if not partials or any(not _done(line.env.rec("account.move.line", id)) for id in ids):
-        return
-    if all(partial.full_reconcile_id for partial in partials):
-        return
-    full = line.env.create("account.full.reconcile", {})
-    for partial in partials:
-        partial.set(full_reconcile_id=full.id)
+def _close(lines: list[Rec]) -> None:
+    """Lines matched to zero, with all that hangs on them, get one full reconcile: the matching number.
+
+    What was matched in one call shares a number; if some of it stays open, each closed group gets its own.
+    """
+    env = lines[0].env
+    groups = [_component(line) for line in lines]
+    closed = [
+        (ids, partials)
+        for ids, partials in groups
+        if partials and all(_done(env.rec("account.move.line", id)) for id in ids)
+    ]
+    together = [closed] if len(closed) == len(groups) else [[group] for group in closed]
+    for bundle in together:
+        partials = list(dict.fromkeys(partial for _, found in bundle for partial in found))
+        if any(not partial.full_reconcile_id for partial in partials):
+            full = env.create("account.full.reconcile", {})
+            for partial in partials:
+                partial.set(full_reconcile_id=full.id)
 
 
 def unreconcile(lines: list[Rec]) -> None:

@@ -181,8 +181,9 @@ class Env:
             return f"{model},{id}"
         return self.models[model].display(Rec(self, model, id))
 
-    def search(self, model: str, domain: domains.Domain, offset: int = 0, limit: int | None = None,
-               order: str | None = None) -> list[Rec]:
+    def search(
+        self, model: str, domain: domains.Domain, offset: int = 0, limit: int | None = None, order: str | None = None
+    ) -> list[Rec]:
         domains.check(self, model, domain)
         table = self.db.tables[model]
         ids: Iterable[int] = table.rows
@@ -199,7 +200,8 @@ class Env:
         active = active and not any(isinstance(term, list | tuple) and term[0] == "active" for term in domain)
         records = [Rec(self, model, id) for id in sorted(ids)]
         found = [
-            rec for rec in records
+            rec
+            for rec in records
             if not (active and rec.row.get("active") is False) and domains.matches(self, model, domain, rec)
         ]
         for name, descending in reversed(self._order(model, order or self.models[model].order)):
@@ -222,7 +224,8 @@ class Env:
                 raise PythonError("ValueError", f"Invalid field {name!r} on {model!r}")
         return [
             {name: self._shown(Rec(self, model, id), self.contract[model][name], load) for name in names}
-            for id in ids if self.db.row(model, id) is not None
+            for id in ids
+            if self.db.row(model, id) is not None
         ]
 
     def _shown(self, rec: Rec, field: Field, load: Any) -> Any:

@@ -63,8 +63,13 @@ class Order(Model):
     order = "date_order desc, id desc"
     title = "Sales Order"
     labels = {"partner_id": "Customer"}
-    defaults = {"state": "draft", "company_id": 1, "date_order": lambda env: env.stamp, "picking_policy": "direct",
-                "user_id": lambda env: env.uid}
+    defaults = {
+        "state": "draft",
+        "company_id": 1,
+        "date_order": lambda env: env.stamp,
+        "picking_policy": "direct",
+        "user_id": lambda env: env.uid,
+    }
     computed = {
         "amount_untaxed": lambda rec: _amounts(rec)[0],
         "amount_tax": lambda rec: _amounts(rec)[1],
@@ -73,10 +78,12 @@ class Order(Model):
         "delivery_status": _delivery_status,
         "picking_ids": _pickings,
         "delivery_count": lambda rec: len(_pickings(rec)),
-        "invoice_ids": lambda rec: sorted({
-            line.move_id.id for sale_line in rec.order_line for line in sale_line.invoice_lines}),
-        "stock_reference_ids": lambda rec: sorted({
-            id for line in rec.order_line for move in line.move_ids for id in move.row.get("reference_ids") or []}),
+        "invoice_ids": lambda rec: sorted(
+            {line.move_id.id for sale_line in rec.order_line for line in sale_line.invoice_lines}
+        ),
+        "stock_reference_ids": lambda rec: sorted(
+            {id for line in rec.order_line for move in line.move_ids for id in move.row.get("reference_ids") or []}
+        ),
     }
 
     def prepare(self, env: Env, vals: Vals) -> Vals:
@@ -86,8 +93,9 @@ class Order(Model):
             vals[name] = vals.get(name) or vals.get("partner_id")
         vals["warehouse_id"] = vals.get("warehouse_id") or env.one("stock.warehouse", code="WH").id
         pricelist = env.rec("product.pricelist", vals.get("pricelist_id"))
-        vals["currency_id"] = (vals.get("currency_id") or pricelist.currency_id.id
-                               or env.rec("res.company", 1).currency_id.id)
+        vals["currency_id"] = (
+            vals.get("currency_id") or pricelist.currency_id.id or env.rec("res.company", 1).currency_id.id
+        )
         return vals
 
     def created(self, rec: Rec, vals: Vals) -> None:
@@ -132,9 +140,15 @@ def _deliver(order: Rec) -> None:
     for line in order.order_line:
         product = line.product_id
         if kit := kit_of(product):
-            rows += [{"product_id": part.product_id.id, "bom_line_id": part.id, "sale_line_id": line.id,
-                      "product_uom_qty": line.product_uom_qty * part.product_qty / kit.product_qty}
-                     for part in kit.bom_line_ids]
+            rows += [
+                {
+                    "product_id": part.product_id.id,
+                    "bom_line_id": part.id,
+                    "sale_line_id": line.id,
+                    "product_uom_qty": line.product_uom_qty * part.product_qty / kit.product_qty,
+                }
+                for part in kit.bom_line_ids
+            ]
         elif product and product.type == "consu":
             rows.append({"product_id": product.id, "sale_line_id": line.id, "product_uom_qty": line.product_uom_qty})
     if not rows:
@@ -142,11 +156,30 @@ def _deliver(order: Rec) -> None:
     warehouse = order.warehouse_id
     reference = env.create("stock.reference", {"name": order.raw("name")})
     customers = env.one("stock.location", usage="customer")
-    picking = env.create("stock.picking", {
-        "picking_type_id": warehouse.out_type_id.id, "partner_id": order.partner_shipping_id.id, "user_id": False,
-        "origin": order.raw("name"), "location_id": warehouse.lot_stock_id.id, "location_dest_id": customers.id,
-        "move_ids": [(0, 0, {**row, "location_id": warehouse.lot_stock_id.id, "location_dest_id": customers.id,
-                             "reference_ids": [(6, 0, [reference.id])]}) for row in rows]})
+    picking = env.create(
+        "stock.picking",
+        {
+            "picking_type_id": warehouse.out_type_id.id,
+            "partner_id": order.partner_shipping_id.id,
+            "user_id": False,
+            "origin": order.raw("name"),
+            "location_id": warehouse.lot_stock_id.id,
+            "location_dest_id": customers.id,
+            "move_ids": [
+                (
+                    0,
+                    0,
+                    {
+                        **row,
+                        "location_id": warehouse.lot_stock_id.id,
+                        "location_dest_id": customers.id,
+                        "reference_ids": [(6, 0, [reference.id])],
+                    },
+                )
+                for row in rows
+            ],
+        },
+    )
     for move in picking.move_ids:
         confirm(move)
         assign(move)
@@ -224,7 +257,8 @@ class OrderLine(Model):
         "price_subtotal": lambda rec: _line_amounts(rec, money_digits(rec.order_id.currency_id))[0],
         "price_tax": lambda rec: sum(_line_amounts(rec, money_digits(rec.order_id.currency_id))[1].values()),
         "price_total": lambda rec: rounded(
-            rec.raw("price_subtotal") + sum(_line_amounts(rec, money_digits(rec.order_id.currency_id))[1].values()), 3),
+            rec.raw("price_subtotal") + sum(_line_amounts(rec, money_digits(rec.order_id.currency_id))[1].values()), 3
+        ),
     }
 
     def display(self, rec: Rec) -> str:
@@ -256,10 +290,21 @@ class InvoiceWizard(Model):
         for wizard in (env.rec(self.name, id) for id in ids):
             made += _invoice(wizard.sale_order_ids, wizard.consolidated_billing)
         partner = made[0].partner_id.id
-        action = {"id": 261, "display_name": "Invoices", "name": "Invoices", "type": "ir.actions.act_window",
-                  "xml_id": "account.action_move_out_invoice_type", "res_model": "account.move", "target": "current",
-                  "context": {"default_move_type": "out_invoice", "default_partner_id": partner,
-                              "default_partner_shipping_id": partner, "default_invoice_payment_term_id": None}}
+        action = {
+            "id": 261,
+            "display_name": "Invoices",
+            "name": "Invoices",
+            "type": "ir.actions.act_window",
+            "xml_id": "account.action_move_out_invoice_type",
+            "res_model": "account.move",
+            "target": "current",
+            "context": {
+                "default_move_type": "out_invoice",
+                "default_partner_id": partner,
+                "default_partner_shipping_id": partner,
+                "default_invoice_payment_term_id": None,
+            },
+        }
         if len(made) == 1:
             return {**action, "res_id": made[0].id, "views": [[748, "form"], [742, "list"]]}
         return {**action, "domain": [["id", "in", [move.id for move in made]]]}
@@ -275,21 +320,43 @@ def _invoice(orders: list[Rec], consolidated: bool) -> list[Rec]:
     for group in groups.values():
         lines = [line for order in group for line in order.order_line if line.qty_to_invoice]
         if not lines:
-            raise UserError("Cannot create an invoice. No items are available to invoice.\n\nTo resolve this issue, "
-                            "please ensure that:\n   \u2022 The products have been delivered before attempting to "
-                            "invoice them.\n   \u2022 The invoicing policy of the product is configured correctly.")
+            raise UserError(
+                "Cannot create an invoice. No items are available to invoice.\n\nTo resolve this issue, "
+                "please ensure that:\n   \u2022 The products have been delivered before attempting to "
+                "invoice them.\n   \u2022 The invoicing policy of the product is configured correctly."
+            )
         refund = sum(line.qty_to_invoice * line.price_unit for line in lines) < 0
         sign = -1 if refund else 1
         env = group[0].env
         refs = [str(order.raw("client_order_ref")) for order in group if order.raw("client_order_ref")]
-        made.append(env.create("account.move", {
-            "move_type": "out_refund" if refund else "out_invoice", "partner_id": group[0].partner_invoice_id.id,
-            "currency_id": group[0].currency_id.id, "ref": ", ".join(refs) or False,
-            "invoice_origin": ", ".join(str(order.raw("name")) for order in group),
-            "invoice_line_ids": [(0, 0, {
-                "product_id": line.product_id.id or False, "name": line.raw("name"),
-                "quantity": sign * line.qty_to_invoice, "price_unit": line.price_unit, "discount": line.discount,
-                "tax_ids": [(6, 0, line.raw("tax_ids"))], "sale_line_ids": [(6, 0, [line.id])]}) for line in lines]}))
+        made.append(
+            env.create(
+                "account.move",
+                {
+                    "move_type": "out_refund" if refund else "out_invoice",
+                    "partner_id": group[0].partner_invoice_id.id,
+                    "currency_id": group[0].currency_id.id,
+                    "ref": ", ".join(refs) or False,
+                    "invoice_origin": ", ".join(str(order.raw("name")) for order in group),
+                    "invoice_line_ids": [
+                        (
+                            0,
+                            0,
+                            {
+                                "product_id": line.product_id.id or False,
+                                "name": line.raw("name"),
+                                "quantity": sign * line.qty_to_invoice,
+                                "price_unit": line.price_unit,
+                                "discount": line.discount,
+                                "tax_ids": [(6, 0, line.raw("tax_ids"))],
+                                "sale_line_ids": [(6, 0, [line.id])],
+                            },
+                        )
+                        for line in lines
+                    ],
+                },
+            )
+        )
     return made
 
 

@@ -26,19 +26,31 @@ _ACCOUNTS: list[tuple[int, str, str, str, bool]] = [
     (59, "612600", "Refund rounding and write-offs", "expense", False),
 ]
 _JOURNALS: list[tuple[int, str, str, str, int]] = [
-    (1, "INV", "Sales", "sale", 5), (2, "BILL", "Purchases", "purchase", 6),
-    (3, "MISC", "Miscellaneous Operations", "general", 9), (4, "EXCH", "Exchange Difference", "general", 10),
-    (5, "CABA", "Cash Basis Taxes", "general", 10), (7, "STJ", "Inventory Valuation", "general", 11),
+    (1, "INV", "Sales", "sale", 5),
+    (2, "BILL", "Purchases", "purchase", 6),
+    (3, "MISC", "Miscellaneous Operations", "general", 9),
+    (4, "EXCH", "Exchange Difference", "general", 10),
+    (5, "CABA", "Cash Basis Taxes", "general", 10),
+    (7, "STJ", "Inventory Valuation", "general", 11),
 ]
 _TAXES: list[tuple[int, str, float, str, bool]] = [
-    (1, "15%", 15.0, "sale", False), (2, "15%", 15.0, "purchase", False), (3, "19% incl.", 19.0, "sale", True),
-    (4, "7% incl.", 7.0, "sale", True), (5, "20% incl.", 20.0, "sale", True), (6, "0%", 0.0, "sale", False),
+    (1, "15%", 15.0, "sale", False),
+    (2, "15%", 15.0, "purchase", False),
+    (3, "19% incl.", 19.0, "sale", True),
+    (4, "7% incl.", 7.0, "sale", True),
+    (5, "20% incl.", 20.0, "sale", True),
+    (6, "0%", 0.0, "sale", False),
 ]
 _LOCATIONS: list[tuple[int, str, str, int | None, str]] = [
-    (1, "Vendors", "supplier", None, "supplier"), (2, "Customers", "customer", None, "customer"),
-    (3, "Transit", "transit", None, "transit"), (4, "WH", "view", None, ""), (5, "Stock", "internal", 4, ""),
-    (11, "Inventory adjustment", "inventory", None, "inventory"), (12, "Production", "production", None, "production"),
-    (15, "Quarantine", "internal", 4, ""), (16, "Refurbish", "internal", 4, ""),
+    (1, "Vendors", "supplier", None, "supplier"),
+    (2, "Customers", "customer", None, "customer"),
+    (3, "Transit", "transit", None, "transit"),
+    (4, "WH", "view", None, ""),
+    (5, "Stock", "internal", 4, ""),
+    (11, "Inventory adjustment", "inventory", None, "inventory"),
+    (12, "Production", "production", None, "production"),
+    (15, "Quarantine", "internal", 4, ""),
+    (16, "Refurbish", "internal", 4, ""),
     (17, "Write-off", "inventory", None, "write_off"),
 ]
 _CURRENCIES = [(1, "USD", 2), (126, "EUR", 2), (143, "GBP", 2), (25, "JPY", 0), (9, "BHD", 3), (15, "CHF", 2)]
@@ -56,11 +68,25 @@ def _seed(env: Env, payload: Vals) -> None:
     for id, name, places in _CURRENCIES:
         env.create("res.currency", {"id": id, "name": name, "symbol": name, "decimal_places": places})
     currency = env.one("res.currency", name=payload.get("currency", "USD")).id
-    env.create("res.company", {
-        "id": 1, "name": "My Company", "currency_id": currency, "_receivable_account_id": 5, "_income_account_id": 26,
-        "_receipts_account_id": 50, "_payments_account_id": 51, "_gain_account_id": 27, "_loss_account_id": 40,
-        "_property_stock_valuation_account_id": 2, "_property_stock_journal": 7, "_sale_tax_ids": [1],
-        "_property_account_income_categ_id": 26, "_property_account_expense_categ_id": 32})
+    env.create(
+        "res.company",
+        {
+            "id": 1,
+            "name": "My Company",
+            "currency_id": currency,
+            "_receivable_account_id": 5,
+            "_income_account_id": 26,
+            "_receipts_account_id": 50,
+            "_payments_account_id": 51,
+            "_gain_account_id": 27,
+            "_loss_account_id": 40,
+            "_property_stock_valuation_account_id": 2,
+            "_property_stock_journal": 7,
+            "_sale_tax_ids": [1],
+            "_property_account_income_categ_id": 26,
+            "_property_account_expense_categ_id": 32,
+        },
+    )
     env.create("uom.uom", {"id": 1, "name": "Units"})
     for id, name in ((1, "My Company"), (2, "Public user"), (3, "Administrator"), (4, "Returns Integration")):
         env.create("res.partner", {"id": id, "name": name})
@@ -70,37 +96,59 @@ def _seed(env: Env, payload: Vals) -> None:
     provider = payload.get("provider") or {}
     _accounts(env, provider)
     for id, name, amount, use, included in _TAXES:
-        env.create("account.tax", {"id": id, "name": name, "amount": amount, "type_tax_use": use, "_account_id": 21,
-                                   "price_include_override": "tax_included" if included else False})
+        env.create(
+            "account.tax",
+            {
+                "id": id,
+                "name": name,
+                "amount": amount,
+                "type_tax_use": use,
+                "_account_id": 21,
+                "price_include_override": "tax_included" if included else False,
+            },
+        )
     env.create("product.category", {"id": 1, "name": "Goods"})
-    env.create("product.category", {"id": 6, "name": "AVCO perpetual", "property_cost_method": "average",
-                                    "property_valuation": "real_time"})
+    env.create(
+        "product.category",
+        {"id": 6, "name": "AVCO perpetual", "property_cost_method": "average", "property_valuation": "real_time"},
+    )
     _warehouses(env, payload.get("stores", ["Store 1"]))
     env.db.reserve("res.partner", 5)
     for model in ("product.product", "product.template"):
         env.db.reserve(model, 3)
     for name, rate in (payload.get("rates") or {}).items():
-        env.create("res.currency.rate", {"currency_id": env.one("res.currency", name=name).id, "name": "2020-01-01",
-                                         "company_rate": rate})
+        env.create(
+            "res.currency.rate",
+            {"currency_id": env.one("res.currency", name=name).id, "name": "2020-01-01", "company_rate": rate},
+        )
 
 
 def _accounts(env: Env, provider: Vals) -> None:
     for id, code, name, kind, matched in _ACCOUNTS:
-        env.create("account.account", {"id": id, "code": code, "name": name, "account_type": kind,
-                                       "reconcile": matched})
+        env.create(
+            "account.account", {"id": id, "code": code, "name": name, "account_type": kind, "reconcile": matched}
+        )
     env.rec("res.company", 1).set(account_journal_suspense_account_id=48)
     label = provider.get("name", "Stripe")
-    env.create("account.account", {"id": 52, "code": "101450", "name": f"{label} Clearing",
-                                   "account_type": "asset_current", "reconcile": True})
+    env.create(
+        "account.account",
+        {"id": 52, "code": "101450", "name": f"{label} Clearing", "account_type": "asset_current", "reconcile": True},
+    )
     for id, code, name, kind, sequence in _JOURNALS:
         env.create("account.journal", {"id": id, "code": code, "name": name, "type": kind, "sequence": sequence})
-    banks = [(6, "BNK1", "Bank", "bank", 47, "101401"), (8, provider.get("code", "STRIP"), label, "bank", 56, "101405"),
-             (9, "CSH", "Cash", "cash", 57, "101406"), (11, "GIFT", "Gift cards", "bank", 60, "101407")]
+    banks = [
+        (6, "BNK1", "Bank", "bank", 47, "101401"),
+        (8, provider.get("code", "STRIP"), label, "bank", 56, "101405"),
+        (9, "CSH", "Cash", "cash", 57, "101406"),
+        (11, "GIFT", "Gift cards", "bank", 60, "101407"),
+    ]
     for id, code, name, kind, account, number in banks:
         if env.db.row("account.account", account) is None:
             env.create("account.account", {"id": account, "code": number, "name": name, "account_type": "asset_cash"})
-        env.create("account.journal", {"id": id, "code": code, "name": name, "type": kind, "sequence": 8,
-                                       "default_account_id": account})
+        env.create(
+            "account.journal",
+            {"id": id, "code": code, "name": name, "type": kind, "sequence": 8, "default_account_id": account},
+        )
     for journal, clearing in ((8, 52), (11, 58)):
         for line in env.find("account.payment.method.line", journal_id=journal):
             line.write(payment_account_id=clearing)
@@ -108,10 +156,22 @@ def _accounts(env: Env, provider: Vals) -> None:
 
 def _warehouses(env: Env, stores: list[str]) -> None:
     for id, name, usage, parent, role in _LOCATIONS:
-        env.create("stock.location", {"id": id, "name": name, "usage": usage, "location_id": parent or False,
-                                      "_role": role, "valuation_account_id": 53 if id == 17 else False})
-    kinds = [(1, "Receipts", "incoming", "IN"), (2, "Delivery Orders", "outgoing", "OUT"),
-             (7, "Internal Transfers", "internal", "INT")]
+        env.create(
+            "stock.location",
+            {
+                "id": id,
+                "name": name,
+                "usage": usage,
+                "location_id": parent or False,
+                "_role": role,
+                "valuation_account_id": 53 if id == 17 else False,
+            },
+        )
+    kinds = [
+        (1, "Receipts", "incoming", "IN"),
+        (2, "Delivery Orders", "outgoing", "OUT"),
+        (7, "Internal Transfers", "internal", "INT"),
+    ]
     _warehouse(env, "WH", "My Company", 4, 5, kinds)
     for number, store in enumerate(stores, 1):
         view = env.create("stock.location", {"name": store, "usage": "view"})
@@ -121,16 +181,26 @@ def _warehouses(env: Env, stores: list[str]) -> None:
 
 
 def _warehouse(env: Env, code: str, name: str, view: int, stock: int, kinds: list[tuple[int, str, str, str]]) -> None:
-    warehouse = env.create("stock.warehouse", {"code": code, "name": name, "view_location_id": view,
-                                               "lot_stock_id": stock})
+    warehouse = env.create(
+        "stock.warehouse", {"code": code, "name": name, "view_location_id": view, "lot_stock_id": stock}
+    )
     made: dict[str, Rec] = {}
     for id, label, direction, sequence in kinds:
         source = 1 if direction == "incoming" else stock
         target = 2 if direction == "outgoing" else stock
-        made[sequence] = env.create("stock.picking.type", {
-            **({"id": id} if id else {}), "name": label, "code": direction, "sequence_code": sequence,
-            "warehouse_id": warehouse.id, "default_location_src_id": source, "default_location_dest_id": target,
-            "_label": False if direction == "internal" else name})
+        made[sequence] = env.create(
+            "stock.picking.type",
+            {
+                **({"id": id} if id else {}),
+                "name": label,
+                "code": direction,
+                "sequence_code": sequence,
+                "warehouse_id": warehouse.id,
+                "default_location_src_id": source,
+                "default_location_dest_id": target,
+                "_label": False if direction == "internal" else name,
+            },
+        )
     made["OUT"].write(return_picking_type_id=made["IN"].id)
     warehouse.write(in_type_id=made["IN"].id, out_type_id=made["OUT"].id, int_type_id=made["INT"].id)
 
@@ -142,14 +212,13 @@ def company_ids(env: Env) -> Vals:
         return {str(label(rec)): rec.id for rec in env.search(model, [])}
 
     return {
-        "company_id": 1, "currency_id": env.rec("res.company", 1).currency_id.id,
+        "company_id": 1,
+        "currency_id": env.rec("res.company", 1).currency_id.id,
         "accounts": named("account.account", lambda rec: rec.code),
         "journals": named("account.journal", lambda rec: rec.code),
         "locations": named("stock.location", lambda rec: rec.complete_name),
-        "operation_types": named(
-            "stock.picking.type", lambda rec: f"{rec.warehouse_id.code}/{rec.sequence_code}"),
-        "taxes": {str(tax.raw("name")): tax.id for tax in env.search(
-            "account.tax", [("type_tax_use", "=", "sale")])},
+        "operation_types": named("stock.picking.type", lambda rec: f"{rec.warehouse_id.code}/{rec.sequence_code}"),
+        "taxes": {str(tax.raw("name")): tax.id for tax in env.search("account.tax", [("type_tax_use", "=", "sale")])},
         "warehouses": named("stock.warehouse", lambda rec: rec.code),
         "currencies": named("res.currency", lambda rec: rec.raw("name")),
     }

@@ -14,7 +14,8 @@ from counterflow.sdk.simulator import World
 
 from .access import ROLES
 from .calls import Odoo
-from .errors import HttpError, OdooError, SerializationFailure
+from .errors import HttpError, OdooError, PythonError, SerializationFailure
+from .load import failed
 
 _VERSION = {"version_info": [19, 0, 0, "final", 0, ""], "version": "19.0"}
 _WRONG_TYPE = (
@@ -28,14 +29,21 @@ _NO_DATABASE = (
     "URL was not found in the server-wide controllers.</p>\n<p>Please verify the hostname, <a href=/web/login>login</a>"
     " and try again.</p>\n\n<!-- Alternatively, use the X-Odoo-Database header. -->\n"
 )
-_PROXY = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>" \
+_PROXY = (
+    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>"
     "\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+)
 
 
 def problem(error: OdooError) -> Response:
-    body = {"name": error.name, "message": error.message, "arguments": error.arguments, "context": {},
-            "debug": f"Traceback (most recent call last):\n  File \"/odoo/http.py\", line 2275, in _transactioning\n"
-                     f"{error.name}: {error.message}\n"}
+    body = {
+        "name": error.name,
+        "message": error.message,
+        "arguments": error.arguments,
+        "context": {},
+        "debug": f'Traceback (most recent call last):\n  File "/odoo/http.py", line 2275, in _transactioning\n'
+        f"{error.name}: {error.message}\n",
+    }
     headers = {"WWW-Authenticate": "Bearer "} if error.status == 401 else {}
     return JSONResponse(body, error.status, headers, media_type="application/json; charset=utf-8")
 
@@ -64,11 +72,14 @@ class Web:
         self._running: set[asyncio.Task[Response]] = set()
 
     def app(self) -> Starlette:
-        return Starlette(routes=[
-            Route("/web/version", self.version), Route("/json/version", self.version),
-            Route("/json/2/{model}/{method}", self.json2, methods=["POST"]),
-            Route("/json/2/{rest:path}", self.not_found, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
-        ])
+        return Starlette(
+            routes=[
+                Route("/web/version", self.version),
+                Route("/json/version", self.version),
+                Route("/json/2/{model}/{method}", self.json2, methods=["POST"]),
+                Route("/json/2/{rest:path}", self.not_found, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+            ]
+        )
 
     async def version(self, request: Request) -> Response:
         return JSONResponse(_VERSION)
@@ -101,13 +112,12 @@ class Web:
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
 
-    async def _work(self, role: str, model: str, method: str, body: dict[str, Any], snapshot: int, delay: float,
-                    label: str) -> Response:
+    async def _work(
+        self, role: str, model: str, method: str, body: dict[str, Any], snapshot: int, delay: float, label: str
+    ) -> Response:
         await asyncio.sleep(delay)
         if method == "load" and self.world.take_fault("load_conflict", label):
-            message = "could not serialize access due to concurrent update\n"
-            return JSONResponse({"ids": False, "nextrow": 0, "messages": [
-                {"rows": {"from": 0, "to": 0}, "record": 0, "type": "error", "message": message}]})
+            return JSONResponse(failed(0, 0, SerializationFailure().message))
         context = body.get("context") or {}
         env = self.odoo.env(ROLES[role], context if isinstance(context, dict) else {}, snapshot)
         try:
@@ -122,8 +132,9 @@ class Web:
     def _role(self, request: Request) -> str:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key:
-            raise HttpError(401, "Unauthorized",
-                            "User not authenticated, use an API Key with a Bearer Authorization header.")
+            raise HttpError(
+                401, "Unauthorized", "User not authenticated, use an API Key with a Bearer Authorization header."
+            )
         role = self.keys.get(key.strip())
         if role is None or self.world.get("_odoo_revoked", key.strip()):
             raise HttpError(401, "Unauthorized", "Invalid apikey")
@@ -143,7 +154,5 @@ def _plain(value: object) -> Any:
 
 
 def _python(error: Exception) -> OdooError:
-    from .errors import PythonError
-
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     return PythonError(type(error).__name__, text)
