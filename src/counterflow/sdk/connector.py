@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+import httpx2
 from pydantic import BaseModel
 
 from counterflow.core.effects import Effect
 from counterflow.core.facts import Fact
-from counterflow.sdk.http import Transport
+from counterflow.sdk.http import Limiter, Transport
 from counterflow.sdk.manifest import Manifest
 from counterflow.sdk.outcomes import Outcome
 
@@ -61,8 +62,17 @@ class Context:
     """What the runtime hands to a connector when it is made."""
 
     connection: str  # the connection's name: first part of every reference
-    transport: Transport  # HTTP with shared limits, timeouts, redaction
+    limiter: Limiter  # shared by all processes
     now: "Clock"
+    network: httpx2.AsyncBaseTransport | None = None  # tests put a simulator here; None: the real network
+
+    def transport(
+        self, base_url: str, *, headers: Mapping[str, str] | None = None, timeout_seconds: float = 10.0
+    ) -> Transport:
+        """HTTP to one base URL, with this connection's limit."""
+        return Transport(
+            base_url, headers=headers, timeout_seconds=timeout_seconds, limiter=self.limiter, transport=self.network
+        )
 
 
 class Clock(Protocol):
@@ -99,6 +109,9 @@ class Connector(Protocol):
 
     async def check(self) -> Sequence[tuple[str, bool, str]]:
         """For `doctor`: (what, fine, what to do)."""
+
+    async def aclose(self) -> None:
+        """Let go of sockets."""
 
 
 class Maker(Protocol):
