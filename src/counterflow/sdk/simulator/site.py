@@ -138,6 +138,7 @@ class Site:
     async def once(self, request: Request, do: Callable[[str, Doc], Doc]) -> Response:
         """Run `do(key, body)` once for an Idempotency-Key; a refusal leaves the key free."""
         key = request.headers.get("idempotency-key", "")
+        path = request.url.path.removeprefix(request.scope.get("root_path", ""))
         if not 1 <= len(key) <= 255:
             raise Refusal("key_missing", "send an Idempotency-Key of 1 to 255 characters", 400)
         try:
@@ -147,18 +148,18 @@ class Site:
         if not isinstance(body, dict):
             raise Refusal("not_json", "the body is a JSON object", 400)
         print_ = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-        if known := self.world.get("keys", f"{request.url.path} {key}"):
+        if known := self.world.get("keys", f"{path} {key}"):
             if known["print"] != print_:
                 raise Refusal("key_reused", "this key was used with another body; use a new key")
             return JSONResponse(known["answer"], 200, {"Idempotent-Replayed": "true"})
-        if key in self._in_flight or self.world.take_fault("in_flight", f"POST {request.url.path}"):
+        if key in self._in_flight or self.world.take_fault("in_flight", f"POST {path}"):
             raise Refusal("in_flight", "a request with this key is under way; ask again in a second", 409)
         self._in_flight.add(key)
         try:
             await asyncio.sleep(0.001)
             with self.world.tx():
                 answer = do(key, body)
-                self.world.put("keys", f"{request.url.path} {key}", {"print": print_, "answer": answer, "key": key})
+                self.world.put("keys", f"{path} {key}", {"print": print_, "answer": answer, "key": key})
         finally:
             self._in_flight.discard(key)
         return JSONResponse(answer, 201)

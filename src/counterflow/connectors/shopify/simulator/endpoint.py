@@ -4,6 +4,7 @@ import json
 import math
 import re
 from datetime import datetime
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -35,8 +36,19 @@ MAX_COST = 1000
 _MONEY = ("Set", "shopMoney", "presentmentMoney", "pageInfo", "userErrors")
 
 
+@cache
 def schema() -> GraphQLSchema:
     return build_schema(resources.files(__package__ or "").joinpath("schema.graphql").read_text())
+
+
+@lru_cache(maxsize=256)
+def checked(text: str) -> DocumentNode | tuple[GraphQLError, ...]:
+    """The document, or why it is none; a caller sends the same few documents again and again."""
+    try:
+        document = parse(text)
+    except GraphQLError as error:
+        return (error,)
+    return tuple(validate(schema(), document)) or document
 
 
 class Endpoint:
@@ -44,7 +56,6 @@ class Endpoint:
 
     def __init__(self, shop: Shop, token: str, points_per_second: float, search_lag_seconds: float) -> None:
         self._shop, self._token, self._rate, self._lag = shop, token, points_per_second, search_lag_seconds
-        self._schema = schema()
         self._full = points_per_second * 20
         self._points = self._full
         self._at: datetime = shop.world.now()
@@ -64,12 +75,9 @@ class Endpoint:
         return JSONResponse(self._run(text, variables, body.get("operationName"), version), 200, headers)
 
     def _run(self, text: str, variables: dict[str, Any], name: str | None, version: str) -> dict[str, Any]:
-        try:
-            document = parse(text)
-        except GraphQLError as error:
-            return {"errors": [error.formatted]}
-        if errors := validate(self._schema, document):
-            return {"errors": [error.formatted for error in errors]}
+        document = checked(text)
+        if isinstance(document, tuple):
+            return {"errors": [error.formatted for error in document]}
         cost = requested_cost(document, variables)
         if cost > MAX_COST:
             message = f"Query cost is {cost}, which exceeds the single query max cost limit ({MAX_COST})."
@@ -85,7 +93,7 @@ class Endpoint:
             refused = {"message": "Access denied for this field.", "extensions": {"code": "ACCESS_DENIED"}}
             return {"data": None, "errors": [refused], "extensions": self._cost(cost, 0)}
         root = {**queries.root(self._shop, self._lag), **mutations.root(self._shop)}
-        result = execute_sync(self._schema, document, root, {"version": version}, variables, name)
+        result = execute_sync(schema(), document, root, {"version": version}, variables, name)
         answer: dict[str, Any] = {"data": result.data}
         if result.errors:
             answer["errors"] = [error.formatted for error in result.errors]

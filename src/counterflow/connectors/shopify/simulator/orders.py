@@ -211,7 +211,8 @@ def fulfil(shop: Shop, order: Doc, wanted: list[Doc] | None, location: str | Non
         shop.remember(part_["id"], order["id"])
     shop.save_order(order)
     shop.tell("FULFILLMENTS_CREATE", payloads.fulfillment(fulfillment, order))
-    shop.tell("ORDERS_FULFILLED", payloads.order(order["id"]))
+    left = any(open_quantity(line) for line in order["lines"])
+    shop.tell("ORDERS_PARTIALLY_FULFILLED" if left else "ORDERS_FULFILLED", payloads.order(order["id"]))
     return fulfillment
 
 
