@@ -9,6 +9,7 @@ what is the same everywhere (`rma:`, `serial:`, `tracking:`, `leg:`, `case:`).
 from dataclasses import dataclass
 from datetime import datetime
 
+from counterflow.core.effects import SettlementEntry
 from counterflow.core.sale import Sale
 
 ORIGINS = (
@@ -307,6 +308,31 @@ class HoldPlaced:
     lifted: bool = False
 
 
+# ---- payouts: no case owns these; they become PayoutBanked and SettlementPosted for the cases with an entry ------------
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutReported:
+    """A provider says what one payout consists of. The entries sum up to its net, which goes to the bank."""
+
+    payout_ref: str
+    net_minor: int
+    currency: str
+    entries: tuple[SettlementEntry, ...]
+    arrives_on: str = ""  # ISO date, where the provider says it
+
+
+@dataclass(frozen=True, slots=True)
+class BankLineBooked:
+    """A line of a bank statement; `text` is what the payer wrote. Money that left us is negative."""
+
+    bank_ref: str
+    amount_minor: int
+    currency: str
+    text: str
+    booked_on: str  # ISO date
+
+
 # ---- exchange --------------------------------------------------------------------------------------------------------
 
 
@@ -417,6 +443,8 @@ Body = (
     | RefundSettled
     | PayoutBanked
     | SettlementPosted
+    | PayoutReported
+    | BankLineBooked
     | ApprovalGiven
     | GoodwillGranted
     | HoldPlaced

@@ -1,7 +1,7 @@
 """Facts, commands and views as JSON and back.
 
-The text is canonical: keys sorted, no spaces, UTC instants, so that equal values give equal bytes to hash. A fact and an
-effect carry the name of their body's class under `kind`; unknown fields of a newer version are ignored when read.
+The text is canonical: keys sorted, no spaces, UTC instants, so that equal values give equal bytes to hash. A fact and
+an effect carry the name of their body's class under `kind`; unknown fields of a newer version are ignored when read.
 """
 
 from collections.abc import Mapping

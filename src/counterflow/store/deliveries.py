@@ -31,7 +31,8 @@ async def keep(conn: AsyncConnection, deliveries: Sequence[Kept]) -> set[str]:
     """Store them raw; the ids of the new ones. A repeat of a connection's delivery key is not new."""
     found = await conn.execute(
         """
-        INSERT INTO deliveries (delivery_id, connection, delivery_key, headers, body, received_at, status, facts, reason)
+        INSERT INTO deliveries
+            (delivery_id, connection, delivery_key, headers, body, received_at, status, facts, reason)
         SELECT id, connection, key, headers::jsonb, body, received_at, status, facts, reason
         FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[], %s::timestamptz[], %s::text[],
                     %s::integer[], %s::text[])
@@ -68,9 +69,7 @@ async def known(conn: AsyncConnection, connection: str, delivery_key: str) -> tu
     return (row[0], row[1], row[2]) if row else None
 
 
-async def reject(
-    conn: AsyncConnection, connection: str, reason: str, sample: dict[str, str], at: datetime
-) -> None:
+async def reject(conn: AsyncConnection, connection: str, reason: str, sample: dict[str, str], at: datetime) -> None:
     """Count a delivery that was refused; the first few of a day and reason are kept, cut short."""
     await conn.execute(
         """

@@ -1,4 +1,4 @@
-"""Effects: what is to be done outside, from plan to outcome. The engine decides what an outcome means; here are the rows."""
+"""Effects: what is to be done outside, from plan to outcome. What an outcome means, the engine says."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -96,9 +96,7 @@ async def plan(conn: AsyncConnection, effects: Sequence[Effect]) -> set[str]:
 
 async def lock_connection(conn: AsyncConnection, connection: str) -> None:
     """Until the transaction ends nobody else claims for this connection: its slots and scopes can be counted."""
-    await conn.execute(
-        "SELECT pg_advisory_xact_lock(%s, %s)", (LOCK_CONNECTION, lock_number(connection)), prepare=True
-    )
+    await conn.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCK_CONNECTION, lock_number(connection)), prepare=True)
 
 
 async def calls_under_way(conn: AsyncConnection, connection: str) -> int:
@@ -170,7 +168,7 @@ async def claim_to_look(
 
 
 async def record(conn: AsyncConnection, results: Sequence[Result]) -> dict[str, int]:
-    """Write outcomes and attempts; {effect id: shard of its case, -1 for none} of those that were still ours to write."""
+    """Write outcomes and attempts; {effect id: shard of its case or -1} of those that were still ours to write."""
     found = await conn.execute(
         """
         UPDATE effects e SET status = t.status, not_before = coalesce(t.not_before, e.not_before), word = t.word,
@@ -228,9 +226,13 @@ async def dependents(conn: AsyncConnection, effect_ids: Iterable[str]) -> set[st
 async def due_connections(conn: AsyncConnection, names: Sequence[str], now: datetime) -> set[str]:
     """Which of these connections have something to send or to ask about."""
     found = await conn.execute(
-        "SELECT name FROM unnest(%(names)s::text[]) name WHERE EXISTS (SELECT 1 FROM effects e WHERE e.connection = name "
-        "AND e.status = 'planned' AND e.not_before <= %(now)s) OR EXISTS (SELECT 1 FROM effects e WHERE "
-        "e.connection = name AND e.status IN ('unknown', 'accepted') AND e.not_before <= %(now)s)",
+        """
+        SELECT name FROM unnest(%(names)s::text[]) name
+        WHERE EXISTS (SELECT 1 FROM effects e
+                      WHERE e.connection = name AND e.status = 'planned' AND e.not_before <= %(now)s)
+           OR EXISTS (SELECT 1 FROM effects e
+                      WHERE e.connection = name AND e.status IN ('unknown', 'accepted') AND e.not_before <= %(now)s)
+        """,
         {"names": list(names), "now": now},
         prepare=True,
     )
@@ -239,9 +241,7 @@ async def due_connections(conn: AsyncConnection, names: Sequence[str], now: date
 
 async def next_due(conn: AsyncConnection) -> datetime | None:
     """When the next waiting effect is due: where a demo or a simulation may jump to."""
-    found = await conn.execute(
-        "SELECT min(not_before) FROM effects WHERE status IN ('planned', 'unknown', 'accepted')"
-    )
+    found = await conn.execute("SELECT min(not_before) FROM effects WHERE status IN ('planned', 'unknown', 'accepted')")
     row = await found.fetchone()
     return row[0] if row else None
 
@@ -265,7 +265,7 @@ async def sending_workers(conn: AsyncConnection) -> set[str]:
 
 
 async def is_dead(conn: AsyncConnection, worker: str) -> bool:
-    """Its lock is free: Postgres frees it when it sees the worker's connection close. Holds the lock till the commit."""
+    """Its lock is free: Postgres frees it with the worker's connection. Holds it till the commit."""
     found = await conn.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", (LOCK_WORKER, lock_number(worker)))
     row = await found.fetchone()
     return bool(row and row[0])
@@ -286,9 +286,7 @@ _CLAIMED = (
     "e.lease, e.attempts, e.looks, e.first_sent_at, e.ref"
 )
 
-_Row = tuple[
-    str, str, str, str, str, datetime, str, str, list[str], str, str, int, int, datetime | None, str
-]
+_Row = tuple[str, str, str, str, str, datetime, str, str, list[str], str, str, int, int, datetime | None, str]
 
 
 def _claimed(row: _Row) -> Claimed:

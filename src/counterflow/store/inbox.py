@@ -89,9 +89,7 @@ async def done(conn: AsyncConnection, fact_ids: Sequence[str]) -> None:
 
 async def wait(conn: AsyncConnection, fact_ids: Sequence[str]) -> None:
     """Nobody knows their references yet: they wait for a case, or for the time when they open one."""
-    await conn.execute(
-        "UPDATE inbox SET status = 'waiting', rechecks = 0 WHERE fact_id = ANY(%s)", (list(fact_ids),)
-    )
+    await conn.execute("UPDATE inbox SET status = 'waiting', rechecks = 0 WHERE fact_id = ANY(%s)", (list(fact_ids),))
 
 
 async def move(conn: AsyncConnection, shard_by_fact: Sequence[tuple[str, int]]) -> None:

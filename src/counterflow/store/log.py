@@ -58,7 +58,7 @@ async def heads(conn: AsyncConnection) -> AsyncIterator[tuple[str, int, bytes]]:
     """(case id, last seq, last hash) of every case, by case id; what a checkpoint signs."""
     async with conn.transaction(), conn.cursor(name="heads") as cursor:
         await cursor.execute(
-            "SELECT DISTINCT ON (case_id) case_id, seq, hash FROM log ORDER BY case_id COLLATE \"C\", seq DESC"
+            'SELECT DISTINCT ON (case_id) case_id, seq, hash FROM log ORDER BY case_id COLLATE "C", seq DESC'
         )
         async for case_id, seq, digest in cursor:
             yield case_id, seq, bytes(digest)

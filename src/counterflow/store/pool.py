@@ -16,7 +16,7 @@ Pool = AsyncConnectionPool[AsyncConnection]
 
 
 def make_pool(url: str, *, min_size: int = 1, max_size: int = 8) -> Pool:
-    """A pool that is not open yet: `async with make_pool(url) as pool`. Outside a transaction() nothing is left open."""
+    """A pool that is not open yet: `async with make_pool(url) as pool`. Connections are in autocommit."""
     return AsyncConnectionPool(
         url, min_size=min_size, max_size=max_size, open=False, kwargs={"autocommit": True, **_KEEPALIVE}
     )

@@ -17,9 +17,12 @@ async def keep(conn: AsyncConnection, sales: Iterable[Sale]) -> None:
             newest[sale.sale_ref] = sale
     for sale in newest.values():
         await conn.execute(
-            "INSERT INTO sales (sale_ref, version, root, body) VALUES (%s, %s, %s, %s) ON CONFLICT (sale_ref) DO UPDATE "
-            "SET version = excluded.version, root = excluded.root, body = excluded.body "
-            "WHERE sales.version <= excluded.version",
+            """
+            INSERT INTO sales (sale_ref, version, root, body) VALUES (%s, %s, %s, %s)
+            ON CONFLICT (sale_ref) DO UPDATE
+            SET version = excluded.version, root = excluded.root, body = excluded.body
+            WHERE sales.version <= excluded.version
+            """,
             (sale.sale_ref, sale.version, sale.root, encode(sale)),
             prepare=True,
         )

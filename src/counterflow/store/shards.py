@@ -12,7 +12,7 @@ CHANNEL = "counterflow"  # payload "s:<shard>" or "c:<connection>"
 # First key of the two-part advisory locks of ours.
 LOCK_SHARD, LOCK_WORKER, LOCK_CONNECTION, LOCK_DUTY = 7301, 7302, 7303, 7304
 
-PAYOUTS = "payouts"  # all facts about payouts meet in one shard, so that a payout and its bank line cannot miss each other
+PAYOUTS = "payouts"  # all facts about payouts meet in one shard: a payout and its bank line cannot miss each other
 
 
 def shard_of(ref: str) -> int:

@@ -1,4 +1,4 @@
-"""Timers: rows with a due time. The decision names the complete set of a case; what is no longer named is taken away."""
+"""Timers: rows with a due time. A decision names the complete set; what it no longer names is taken away."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ async def open_of(conn: AsyncConnection, case_ids: Sequence[str]) -> dict[str, s
 
 
 async def replace(conn: AsyncConnection, wanted: Mapping[str, tuple[int, Sequence[Timer]]]) -> None:
-    """The complete set per case: {case id: (shard, timers)}. A fired timer stays fired, a moved one gets its new time."""
+    """The complete set per case: {case id: (shard, timers)}. A fired one stays fired, a moved one gets its time."""
     rows = [(t.timer_id, case_id, shard, t.name, t.due_at) for case_id, (shard, ts) in wanted.items() for t in ts]
     await conn.execute(
         "DELETE FROM timers WHERE case_id = ANY(%s) AND fired_at IS NULL AND timer_id <> ALL(%s)",

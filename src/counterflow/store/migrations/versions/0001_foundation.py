@@ -234,7 +234,7 @@ STATEMENTS = (
     "CREATE INDEX exceptions_open ON exceptions (due_at) WHERE status = 'open'",
     "CREATE INDEX exceptions_case ON exceptions (case_id) WHERE case_id <> ''",
     # ---- the outside systems -----------------------------------------------------------------------------------------
-    # `circuit`: closed lets calls through, open lets one probe through after `paused_until`, stopped waits for a person.
+    # `circuit`: closed lets calls through, open lets one call through after `paused_until`, stopped waits for a person.
     """
     CREATE TABLE connections (
         name         text PRIMARY KEY,

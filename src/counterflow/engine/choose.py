@@ -1,0 +1,40 @@
+"""Which due effects go out next: by priority class, with a share for those that wait the longest. Pure."""
+
+from collections.abc import Callable, Sequence
+
+from counterflow.store.effects import Candidate
+
+FAIR_TURN = 5  # every fifth call goes to the effect that has waited longest below the highest class: 20 %, none starves
+
+
+def choose(
+    candidates: Sequence[Candidate], calls: int, batch_of: Callable[[str], int], turn: int
+) -> list[list[Candidate]]:
+    """At most `calls` groups of one kind each, as large as its batch allows, no scope twice. `turn` counts calls."""
+    left = sorted(candidates, key=lambda c: (c.priority, c.decided_at, c.effect_id))
+    scopes: set[str] = set()
+    groups: list[list[Candidate]] = []
+    while left and len(groups) < calls:
+        lead = _lead(left, turn + len(groups))
+        size = max(1, batch_of(lead.kind))
+        group: list[Candidate] = []
+        rest: list[Candidate] = []
+        for candidate in (lead, *(c for c in left if c is not lead)):
+            free = not candidate.scope or candidate.scope not in scopes
+            if candidate.kind == lead.kind and free and len(group) < size:
+                group.append(candidate)
+                scopes.add(candidate.scope)
+            elif free:
+                rest.append(candidate)
+        groups.append(group)
+        left = sorted(rest, key=lambda c: (c.priority, c.decided_at, c.effect_id)) if rest else []
+    return groups
+
+
+def _lead(left: Sequence[Candidate], turn: int) -> Candidate:
+    first = left[0]
+    if turn % FAIR_TURN == FAIR_TURN - 1:
+        lower = [c for c in left if c.priority > first.priority]
+        if lower:
+            return min(lower, key=lambda c: (c.decided_at, c.effect_id))
+    return first

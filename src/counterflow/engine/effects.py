@@ -1,0 +1,331 @@
+"""The drain of a connection: claim due effects, commit, call, and record the outcomes with the facts that follow.
+
+Between the two commits no transaction is open. Who dies there leaves the effect in `sending`, and `recover` turns that
+into what it is: unknown.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+from psycopg import AsyncConnection
+
+from counterflow.core.facts import EffectReported, Fact
+from counterflow.core.ids import make_id
+from counterflow.engine import circuit
+from counterflow.engine.cases import outcome_fact, outcome_shard
+from counterflow.engine.choose import choose
+from counterflow.engine.send import find, send
+from counterflow.engine.verdict import READ, Verdict, after_crash, after_find, after_send
+from counterflow.intake.accept import accept
+from counterflow.sdk.connector import Clock, Connector
+from counterflow.sdk.manifest import Idempotency, Support
+from counterflow.sdk.outcomes import Done, Outcome, RateLimited
+from counterflow.store import connections, effects, exceptions, inbox
+from counterflow.store.effects import READS, Claimed, Result
+from counterflow.store.exceptions import Raised
+from counterflow.store.inbox import Incoming
+from counterflow.store.pool import Pool
+from counterflow.store.shards import wake
+
+LOOK_LEASE_SECONDS = 150.0  # longer than a call may take
+CLAIM_MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """One effect after its call, not recorded yet."""
+
+    claimed: Claimed
+    verdict: Verdict
+    act: str
+    started_at: datetime
+    ended_at: datetime
+    facts: tuple[Fact, ...] = ()
+    pause_seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class EffectDrain:
+    """One connection in one worker. `wake` is set by notifications, sweeps and calls that end."""
+
+    name: str
+    connector: Connector
+    pool: Pool
+    clock: Clock
+    worker: str
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: list[list[Ended]] = field(default_factory=list)  # per call
+    calls: set[asyncio.Task[None]] = field(default_factory=set)
+    turn: int = 0
+    row: connections.ConnectionRow | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            while True:
+                self.wake.clear()
+                if not await self.step():
+                    await self.wake.wait()
+        finally:
+            for call in self.calls:
+                call.cancel()
+
+    async def step(self) -> bool:
+        """Record what ended, start what may start; False when there was nothing of either."""
+        ended, self.ended = self.ended, []
+        if ended:
+            await self._record(ended)
+        started = await self._claim()
+        return bool(ended) or started
+
+    async def settle(self) -> None:
+        """Work until nothing is due and nothing is under way: for tests, commands and simulations."""
+        while await self.step() or self.calls:
+            if self.calls:
+                await asyncio.wait(self.calls, return_when=asyncio.FIRST_COMPLETED)
+
+    # ---- claiming ----------------------------------------------------------------------------------------------------
+
+    async def _claim(self) -> bool:
+        now = self.clock()
+        limits = self.connector.manifest.limits
+        if len(self.calls) >= limits.concurrency:
+            return False
+        async with self.pool.connection() as conn, conn.transaction():
+            await effects.lock_connection(conn, self.name)
+            self.row = await connections.get(conn, self.name)
+            assert self.row is not None, f"connection {self.name} has no row"
+            allowed = circuit.calls_allowed(self.row, now)
+            most = limits.concurrency if allowed is None else allowed
+            free = min(most - await effects.calls_under_way(conn, self.name), limits.concurrency - len(self.calls))
+            if free <= 0:
+                return False
+            groups: list[list[Claimed]] = []
+            looks = await effects.claim_to_look(conn, self.name, now, now + timedelta(seconds=LOOK_LEASE_SECONDS), free)
+            free -= len(looks)
+            if free > 0:
+                per_class = 1 if allowed == 1 else min(CLAIM_MOST, free * self._largest_batch())
+                due = await effects.candidates(conn, self.name, now, per_class)
+                chosen = choose(due, free, lambda kind: 1 if allowed == 1 else self.support(kind).batch, self.turn)
+                leases = [(c.effect_id, lease) for group in chosen for lease in [uuid4().hex] for c in group]
+                claimed = await effects.claim(conn, leases, self.worker, now) if leases else {}
+                groups = [[claimed[c.effect_id] for c in group if c.effect_id in claimed] for group in chosen]
+        groups = [group for group in groups if group]
+        self.turn += len(groups)
+        for group in groups:
+            self._start(self._send(group))
+        for look in looks:
+            self._start(self._find(look))
+        return bool(groups or looks)
+
+    def support(self, kind: str) -> Support:
+        """How the connector supports a command; what it does not know is not safe to repeat."""
+        if kind in READS:
+            return self.connector.manifest.commands.get(kind, READ)
+        return self.connector.manifest.commands.get(kind, Support(Idempotency.NONE))
+
+    def _largest_batch(self) -> int:
+        return max((support.batch for support in self.connector.manifest.commands.values()), default=1)
+
+    # ---- calling -----------------------------------------------------------------------------------------------------
+
+    def _start(self, call: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(call)
+        self.calls.add(task)
+        task.add_done_callback(self._call_ended)
+
+    def _call_ended(self, task: asyncio.Task[None]) -> None:
+        self.calls.discard(task)
+        self.wake.set()
+
+    async def _send(self, group: Sequence[Claimed]) -> None:
+        started = self.clock()
+        outcomes = await send(self.connector, [claimed.effect for claimed in group])
+        now = self.clock()
+        self.ended.append(
+            [
+                self._ended(c, after_send(c, o, self.support(c.effect.kind), now), "send", started, now, o)
+                for c, o in zip(group, outcomes, strict=True)
+            ]
+        )
+
+    async def _find(self, claimed: Claimed) -> None:
+        started = self.clock()
+        outcome, raised = await find(self.connector, claimed.effect)
+        now = self.clock()
+        verdict = after_find(claimed, outcome, self.support(claimed.effect.kind), now, raised)
+        self.ended.append([self._ended(claimed, verdict, "find", started, now, outcome)])
+
+    def _ended(
+        self, claimed: Claimed, verdict: Verdict, act: str, started: datetime, now: datetime, outcome: Outcome | None
+    ) -> Ended:
+        facts = outcome.facts if isinstance(outcome, Done) else ()
+        pause = outcome.retry_after if isinstance(outcome, RateLimited) else 0.0
+        return Ended(claimed, verdict, act, started, now, facts, pause)
+
+    # ---- recording ---------------------------------------------------------------------------------------------------
+
+    async def _record(self, calls: Sequence[Sequence[Ended]]) -> None:
+        """Outcomes, facts and circuit in one transaction; one by one if Postgres refuses something in them."""
+        flat = [ended for call in calls for ended in call]
+        try:
+            await self._write(flat)
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error:
+            for ended in flat:
+                try:
+                    await self._write([ended])
+                except psycopg.OperationalError:
+                    raise
+                except psycopg.Error as error:
+                    await self._write([_unwritable(ended, str(error))])
+
+    async def _write(self, ended: Sequence[Ended]) -> None:
+        now = self.clock()
+        async with self.pool.connection() as conn, conn.transaction():
+            await record(conn, ended, now)
+            await self._circuit(conn, ended, now)
+
+    async def _circuit(self, conn: AsyncConnection, ended: Sequence[Ended], now: datetime) -> None:
+        if pause := max(e.pause_seconds for e in ended):
+            await connections.pause(conn, self.name, now + timedelta(seconds=pause))
+        row = self.row
+        if row is None:
+            return
+        calls = {e.claimed.lease or e.claimed.effect.effect_id: e for e in ended}.values()
+        changed = circuit.after(row, [e.verdict.word for e in calls], [e.verdict.message for e in calls], now)
+        if changed is None:
+            return
+        await connections.set_circuit(
+            conn,
+            self.name,
+            changed.state,
+            failures=changed.failures,
+            opened_at=None if changed.state == "closed" else row.opened_at or now,
+            paused_until=changed.paused_until,
+            reason=changed.reason,
+        )
+        self.row = replace(row, circuit=changed.state, failures=changed.failures)
+        if changed.state == "stopped":
+            await exceptions.put(conn, [auth_exception(self.name, changed.reason, now)])
+
+
+async def record(conn: AsyncConnection, ended: Sequence[Ended], now: datetime) -> None:
+    """Write outcomes, tell the owners, take in what reads answered, and wake everybody concerned."""
+    results = [_result(e) for e in ended]
+    written = await effects.record(conn, results)
+    tell: list[Incoming] = []
+    raised: list[Raised] = []
+    answers: list[Fact] = []
+    for e in ended:
+        effect, verdict = e.claimed.effect, e.verdict
+        if effect.effect_id not in written:
+            continue
+        answers += e.facts
+        if verdict.report and effect.owner:
+            body = EffectReported(
+                effect.effect_id, verdict.report, verdict.ref, verdict.code, verdict.message, verdict.values
+            )
+            final = verdict.report in ("done", "accepted")
+            version = verdict.report if final else f"{verdict.report}/{e.claimed.attempts}"
+            fact = outcome_fact(effect.effect_id, effect.owner, body, version, now)
+            shard = outcome_shard(effect.owner, written[effect.effect_id])
+            tell.append(Incoming(fact, shard, effect.owner if effect.owner.startswith("rc_") else ""))
+        if verdict.status == "parked":
+            raised.append(_parked_exception(e, now))
+    await inbox.add(conn, tell)
+    await exceptions.put(conn, raised)
+    if answers:
+        await accept(conn, answers)
+    done = [e.claimed.effect.effect_id for e in ended if e.verdict.status == "done"]
+    await wake(conn, {item.shard for item in tell}, await effects.dependents(conn, done) if done else ())
+
+
+async def recover(pool: Pool, connectors: dict[str, Connector], worker: str, now: datetime) -> int:
+    """Effects that dead workers were sending: what can be repeated goes out again, the rest is unknown; how many."""
+    total = 0
+    async with pool.connection() as conn:
+        for dead in await effects.sending_workers(conn) - {worker}:
+            async with conn.transaction():
+                if not await effects.is_dead(conn, dead):
+                    continue
+                lost = await effects.sent_by(conn, dead)
+                ended = []
+                for claimed in lost:
+                    connector = connectors.get(claimed.effect.connection)
+                    commands = connector.manifest.commands if connector else {}
+                    support = commands.get(claimed.effect.kind, Support(Idempotency.LOOKUP))
+                    ended.append(Ended(claimed, after_crash(claimed, support, now), "send", now, now))
+                if ended:
+                    await record(conn, ended, now)
+                    await wake(conn, connections={claimed.effect.connection for claimed in lost})
+                total += len(lost)
+    return total
+
+
+def auth_exception(name: str, reason: str, now: datetime) -> Raised:
+    return Raised(
+        make_id("ex", "connection_auth", name),
+        "connection_auth",
+        "high",
+        "operations",
+        name,
+        now,
+        now + timedelta(hours=1),
+        f"{name} refuses our credentials ({reason}). Its effects are kept: mend the credentials, then resume it",
+    )
+
+
+def _parked_exception(ended: Ended, now: datetime) -> Raised:
+    effect, verdict = ended.claimed.effect, ended.verdict
+    drift = verdict.word == "malformed"
+    return Raised(
+        make_id("ex", "effect_parked", effect.effect_id),
+        "drift" if drift else "effect_parked",
+        "high",
+        "operations",
+        effect.effect_id,
+        now,
+        now + timedelta(hours=4),
+        f"{effect.kind} at {effect.connection} is parked: {verdict.message}. Retry it, or discard it",
+        effect.owner if effect.owner.startswith("rc_") else "",
+    )
+
+
+def _result(e: Ended) -> Result:
+    claimed, verdict = e.claimed, e.verdict
+    return Result(
+        claimed.effect.effect_id,
+        claimed.lease,
+        e.act,
+        verdict.status,
+        verdict.not_before,
+        e.started_at,
+        e.ended_at,
+        claimed.attempts,
+        verdict.word,
+        _clean(verdict.message),
+        _clean(verdict.code),
+        _clean(verdict.ref),
+        verdict.counted,
+    )
+
+
+def _clean(text: str) -> str:
+    return text.replace("\x00", "")[:2000]
+
+
+def _unwritable(ended: Ended, why: str) -> Ended:
+    """An answer that Postgres does not take: the effect's own outcome is kept without what else it said."""
+    message = f"the answer cannot be stored ({_clean(why)}): {_clean(ended.verdict.message)}"[:1000]
+    verdict = replace(ended.verdict, message=message, code=_clean(ended.verdict.code), ref=_clean(ended.verdict.ref))
+    if ended.facts:
+        verdict = replace(verdict, status="parked", word="malformed", report="parked")
+    values = tuple((_clean(name), _clean(value)) for name, value in verdict.values)
+    return replace(ended, verdict=replace(verdict, values=values), facts=())

@@ -1,0 +1,73 @@
+"""Sweeps: feeds are pulled page by page, so that what webhooks lost is found, and late rows behind the cursor too."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+
+from counterflow.intake.accept import accept, look, split
+from counterflow.sdk.connector import Clock, Connector
+from counterflow.sdk.manifest import Feed
+from counterflow.sdk.outcomes import ConnectorError
+from counterflow.store import cursors
+from counterflow.store.pool import Pool
+
+HOLD_SECONDS = 120.0  # a worker that dies while pulling is followed after this
+PAGES_MOST = 1000  # one sweep; the next one goes on from the cursor
+FAILED_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class FeedPuller:
+    """One feed of one connection in one worker; the table `pulls` makes it one pull at a time over all workers."""
+
+    name: str
+    connector: Connector
+    feed: Feed
+    pool: Pool
+    clock: Clock
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self.pull_if_due()
+            await asyncio.sleep(min(1.0, self.feed.every_seconds))
+
+    async def pull_if_due(self) -> int:
+        """Facts and signals that were new; 0 when it was not due or the other side did not answer."""
+        now = self.clock()
+        async with self.pool.connection() as conn:
+            if not await cursors.take_due(conn, self.name, self.feed.name, now, HOLD_SECONDS):
+                return 0
+        message, again = "", float(self.feed.every_seconds)
+        found = 0
+        try:
+            found = await self.pull()
+        except ConnectorError as error:
+            message, again = f"{error.word}: {error.message}", FAILED_SECONDS
+        except Exception as error:  # a bug of the connector stops its feed, not the worker
+            message, again = f"{type(error).__name__}: {error}"[:500], FAILED_SECONDS
+        async with self.pool.connection() as conn:
+            due = self.clock() + timedelta(seconds=again)
+            await cursors.set_due(conn, self.name, self.feed.name, due, message)
+        return found
+
+    async def pull(self) -> int:
+        """All pages there are. Each page's facts and the cursor behind them are one transaction."""
+        started = self.clock()
+        async with self.pool.connection() as conn:
+            overlap = started - timedelta(seconds=self.feed.lag_seconds)
+            cursor = await cursors.behind(conn, self.name, self.feed.name, overlap)
+        found = 0
+        for _ in range(PAGES_MOST):
+            page = await self.connector.pull(self.feed.name, cursor)
+            facts, signals = split(page.items)
+            now = self.clock()
+            looks = [look(self.name, signal, f"{self.feed.name}:{page.cursor}", now) for signal in signals]
+            async with self.pool.connection() as conn, conn.transaction():
+                new_facts, new_looks = await accept(conn, facts, looks)
+                await cursors.keep(conn, self.name, self.feed.name, page.cursor, started, forget_before=overlap)
+            found += len(new_facts) + len(new_looks)
+            stuck, cursor = page.cursor == cursor, page.cursor
+            if not page.more or stuck:
+                break
+        return found

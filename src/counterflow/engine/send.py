@@ -1,0 +1,61 @@
+"""One call outwards: every way in which it can end becomes an outcome per effect. No transaction is open here."""
+
+import asyncio
+from collections.abc import Sequence
+
+from counterflow.core.effects import Effect, Look
+from counterflow.sdk.connector import Connector
+from counterflow.sdk.outcomes import ConnectorError, Done, Outcome, Transient, UnknownOutcome
+from counterflow.store.effects import READS
+
+CALL_SECONDS = 120.0  # a batch is several requests, each with the connection's own timeout
+
+# Surely not applied because of one of them: the others are sent without it.
+_SPLIT = ("rejected", "conflict", "not_found", "malformed")
+
+
+async def send(connector: Connector, effects: Sequence[Effect]) -> list[Outcome]:
+    """Outcomes in order. A batch that is refused as a whole is split until the one that is refused stands alone."""
+    outcomes = await _call(connector, effects)
+    if isinstance(outcomes, ConnectorError):
+        if len(effects) > 1 and outcomes.word in _SPLIT:
+            half = len(effects) // 2
+            return [*await send(connector, effects[:half]), *await send(connector, effects[half:])]
+        return [outcomes] * len(effects)
+    return outcomes
+
+
+async def find(connector: Connector, effect: Effect) -> tuple[Outcome | None, bool]:
+    """(what they know, whether they could not tell)."""
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            return await connector.find(effect), False
+    except ConnectorError as error:
+        return error, True
+    except Exception as error:
+        return Transient(f"the look-up failed: {type(error).__name__}: {error}"[:500]), True
+
+
+async def _call(connector: Connector, effects: Sequence[Effect]) -> list[Outcome] | ConnectorError:
+    read = effects[0].kind in READS
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            if isinstance(effects[0].command, Look):
+                return [await _fetch(connector, effect) for effect in effects]
+            outcomes = list(await connector.send(effects))
+    except ConnectorError as error:
+        return error
+    except Exception as error:  # a bug of the connector, or the time is up: the call may have gone out
+        message = f"the call ended with {type(error).__name__}: {error}"[:500]
+        return Transient(message) if read else UnknownOutcome(message)
+    if len(outcomes) != len(effects):
+        return UnknownOutcome(f"the connector gave {len(outcomes)} outcomes for {len(effects)} effects")
+    return outcomes
+
+
+async def _fetch(connector: Connector, effect: Effect) -> Outcome:
+    assert isinstance(effect.command, Look)
+    try:
+        return Done(facts=tuple(await connector.fetch(effect.command.feed, effect.command.ref)))
+    except ConnectorError as error:
+        return error

@@ -1,0 +1,129 @@
+"""What an outcome means for the effect: one row of a table per word. Pure; time is given.
+
+| word         | after a send                              | after a look-up (find)                |
+|--------------|-------------------------------------------|---------------------------------------|
+| done         | done                                      | done                                  |
+| accepted     | accepted, asked about later               | accepted, asked about later           |
+| not there    |                                           | same key goes out again               |
+| transient    | again after a back-off, bounded           | asked again after a back-off          |
+| rate_limited | again when they say, not counted          | asked again when they say             |
+| unknown      | asked about; reads and states go again    | asked again after a back-off          |
+| rejected, conflict, not_found | rejected                 | as after a send if they answered so   |
+| auth_failed  | kept, the connection stops                | kept, the connection stops            |
+| malformed    | a read is parked; a write is unknown      | asked again after a back-off          |
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zlib import crc32
+
+from counterflow.sdk.manifest import Idempotency, Support
+from counterflow.sdk.outcomes import Accepted, ConnectorError, Done, Outcome, RateLimited
+from counterflow.store.effects import READS, Claimed
+
+ATTEMPTS = 12
+BACK_OFF_SECONDS = 0.5
+BACK_OFF_SECONDS_MOST = 600.0
+ACCEPTED_LOOK_SECONDS = 30.0
+
+READ = Support(Idempotency.STATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The row's next state, and what its owner is told (empty: nothing)."""
+
+    status: str
+    word: str
+    not_before: datetime | None = None
+    report: str = ""
+    message: str = ""
+    code: str = ""
+    ref: str = ""
+    values: tuple[tuple[str, str], ...] = ()
+    counted: bool = True
+
+
+def after_send(claimed: Claimed, outcome: Outcome, support: Support, now: datetime) -> Verdict:
+    """What a send gave."""
+    if not isinstance(outcome, ConnectorError):
+        return _success(claimed, outcome, now)
+    word, message, code = outcome.word, outcome.message, outcome.code
+    read = claimed.effect.kind in READS
+    repeatable = read or support.idempotency is Idempotency.STATE
+    if word in ("rejected", "conflict", "not_found"):
+        return Verdict("rejected", word, None, "rejected", message, code or word)
+    if isinstance(outcome, RateLimited):
+        again = now + timedelta(seconds=outcome.retry_after)
+        return Verdict("planned", word, again, "", message, code, counted=False)
+    if word == "auth_failed":
+        return Verdict("planned", word, now, "", message, code, counted=False)
+    if word == "malformed" and read:
+        return Verdict("parked", word, None, "parked", message, code or word)
+    if word == "transient" or repeatable:
+        return _again(claimed, word, message, code, now)
+    if support.idempotency is Idempotency.NONE:
+        return _nobody_can_tell(message)
+    look_at = now + timedelta(seconds=max(support.settle_seconds, jittered(claimed, claimed.looks)))
+    return Verdict("unknown", "unknown", look_at, "unknown", message, code)
+
+
+def after_find(claimed: Claimed, outcome: Outcome | None, support: Support, now: datetime, raised: bool) -> Verdict:
+    """What a look-up gave. `raised`: it could not tell, so what was unknown stays unknown."""
+    if outcome is None and claimed.status == "accepted":
+        return Verdict(
+            "accepted", "accepted", now + _pause(claimed, claimed.looks + 1), message="not visible there yet"
+        )
+    if outcome is None:
+        again = _again(claimed, "not_found", "a look-up says that it did not happen", "", now)
+        return Verdict(again.status, "not_found", again.not_before, again.report or "not_found", again.message)
+    if not isinstance(outcome, ConnectorError):
+        return _success(claimed, outcome, now)
+    if not raised and outcome.word in ("rejected", "conflict", "not_found"):
+        return after_send(claimed, outcome, support, now)
+    if isinstance(outcome, RateLimited):
+        wait = timedelta(seconds=outcome.retry_after)
+    else:
+        wait = _pause(claimed, claimed.looks + 1)
+    return Verdict(claimed.status, outcome.word, now + wait, "", outcome.message, outcome.code)
+
+
+def after_crash(claimed: Claimed, support: Support, now: datetime) -> Verdict:
+    """The worker that was sending it is dead."""
+    message = "the worker ended while it was being sent"
+    if claimed.effect.kind in READS or support.idempotency is Idempotency.STATE:
+        return Verdict("planned", "transient", now, "", message)
+    if support.idempotency is Idempotency.NONE:
+        return _nobody_can_tell(message)
+    return Verdict("unknown", "unknown", now + timedelta(seconds=support.settle_seconds), "unknown", message)
+
+
+def jittered(claimed: Claimed, n: int) -> float:
+    """Seconds before try n+1: doubling, between a half and the whole of it by the effect's id, so repeatable."""
+    whole = min(BACK_OFF_SECONDS_MOST, BACK_OFF_SECONDS * 2.0 ** min(n, 20))
+    return whole * (0.5 + crc32(f"{claimed.effect.effect_id}/{n}".encode()) / 2**33)
+
+
+def _success(claimed: Claimed, outcome: Done | Accepted, now: datetime) -> Verdict:
+    if isinstance(outcome, Done):
+        return Verdict("done", "done", None, "done", ref=outcome.ref, values=outcome.values)
+    report = "" if claimed.status == "accepted" and claimed.ref == outcome.ref else "accepted"
+    pause = timedelta(seconds=max(ACCEPTED_LOOK_SECONDS, jittered(claimed, claimed.looks + 1)))
+    return Verdict("accepted", "accepted", now + pause, report, ref=outcome.ref, values=outcome.values)
+
+
+def _again(claimed: Claimed, word: str, message: str, code: str, now: datetime) -> Verdict:
+    if claimed.attempts >= ATTEMPTS:
+        return Verdict(
+            "parked", word, None, "parked", f"{claimed.attempts} attempts, the last: {message}", code or word
+        )
+    return Verdict("planned", word, now + _pause(claimed, claimed.attempts), "", message, code)
+
+
+def _nobody_can_tell(message: str) -> Verdict:
+    said = f"nobody can tell whether it happened: {message}"
+    return Verdict("parked", "unknown", None, "parked", said, "unknown")
+
+
+def _pause(claimed: Claimed, n: int) -> timedelta:
+    return timedelta(seconds=jittered(claimed, n))

@@ -1,0 +1,188 @@
+"""A worker: shards, connections, timers and feeds in one process. Start more of them on one Postgres to share the work.
+
+Waking is by NOTIFY inside the inserting transaction; a sweep every second finds what a lost notification, a dead
+worker or the time has made due. Drains hold the event loop for tens of milliseconds: never inside a web process.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+
+from counterflow.core.returns.case import Setting
+from counterflow.engine import timers
+from counterflow.engine.batch import Decide
+from counterflow.engine.cases import CaseDrain, Handler
+from counterflow.engine.effects import EffectDrain, recover
+from counterflow.engine.feeds import FeedPuller
+from counterflow.sdk.connector import Clock, Connector
+from counterflow.store import connections, effects, inbox
+from counterflow.store.cases import Stale
+from counterflow.store.pool import Pool, connect
+from counterflow.store.shards import CHANNEL, LOCK_DUTY, LOCK_SHARD, LOCK_WORKER, lock_number
+
+SWEEP_SECONDS = 1.0
+AGAIN_SECONDS = 1.0  # after the database was gone
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker process. `drainers` is how many shards it drains at once: waiting overlaps, decisions do not."""
+
+    pool: Pool
+    url: str
+    setting: Setting
+    connectors: Mapping[str, Connector]
+    clock: Clock
+    decide: Decide
+    handlers: Mapping[str, Handler] = field(default_factory=dict)
+    drainers: int = 2
+    feeds: bool = True
+    worker_id: str = field(default_factory=lambda: uuid4().hex)
+    cases: CaseDrain = field(init=False)
+    pumps: dict[str, EffectDrain] = field(init=False, default_factory=dict)
+    dirty: asyncio.Queue[int] = field(init=False, default_factory=asyncio.Queue)
+    queued: set[int] = field(init=False, default_factory=set)
+    draining: set[int] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.cases = CaseDrain(self.decide, self.setting, self.clock, self.handlers)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; a database that goes away is waited for, under a new name."""
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                working = asyncio.create_task(self._work())
+                await asyncio.wait({stopping, working}, return_when=asyncio.FIRST_COMPLETED)
+                if working.done():
+                    _log_end(working)
+                    await asyncio.wait({stopping}, timeout=AGAIN_SECONDS)
+                    self.worker_id = uuid4().hex  # what the old name was sending is unknown now
+                else:
+                    working.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await working
+        finally:
+            stopping.cancel()
+
+    async def prepare(self) -> None:
+        """Rows for the connections and a pump for each. `run` does it; a test that steps by hand calls it."""
+        async with self.pool.connection() as conn:
+            for name, connector in self.connectors.items():
+                await connections.ensure(conn, name, connector.manifest.limits.burst, self.clock())
+        self.pumps = {
+            name: EffectDrain(name, connector, self.pool, self.clock, self.worker_id)
+            for name, connector in self.connectors.items()
+        }
+
+    async def _work(self) -> None:
+        await self.prepare()
+        self.dirty, self.queued, self.draining = asyncio.Queue(), set(), set()
+        async with await connect(self.url) as control, contextlib.AsyncExitStack() as stack:
+            await control.execute("SELECT pg_advisory_lock(%s, %s)", (LOCK_WORKER, lock_number(self.worker_id)))
+            await control.execute(f"LISTEN {CHANNEL}")
+            drains = [await stack.enter_async_context(await connect(self.url)) for _ in range(self.drainers)]
+            sweeps = await stack.enter_async_context(await connect(self.url))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._listen(control))
+                group.create_task(self._sweeps(sweeps))
+                for conn in drains:
+                    group.create_task(self._drain_shards(conn))
+                for pump in self.pumps.values():
+                    group.create_task(pump.run())
+                if self.feeds:
+                    for name, connector in self.connectors.items():
+                        for feed in connector.manifest.feeds:
+                            group.create_task(FeedPuller(name, connector, feed, self.pool, self.clock).run())
+
+    # ---- waking ------------------------------------------------------------------------------------------------------
+
+    async def _listen(self, conn: AsyncConnection) -> None:
+        async for note in conn.notifies():
+            kind, _, name = note.payload.partition(":")
+            if kind == "s":
+                self._wake_shard(int(name))
+            elif name in self.pumps:
+                self.pumps[name].wake.set()
+        raise psycopg.OperationalError("the connection that listens has ended")
+
+    async def _sweeps(self, conn: AsyncConnection) -> None:
+        while True:
+            for shard in await sweep(conn, self.clock):
+                self._wake_shard(shard)
+            for name in await effects.due_connections(conn, list(self.pumps), self.clock()):
+                self.pumps[name].wake.set()
+            await recover(self.pool, dict(self.connectors), self.worker_id, self.clock())
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    def _wake_shard(self, shard: int) -> None:
+        if shard not in self.queued:
+            self.queued.add(shard)
+            self.dirty.put_nowait(shard)
+
+    # ---- shards ------------------------------------------------------------------------------------------------------
+
+    async def _drain_shards(self, conn: AsyncConnection) -> None:
+        while True:
+            shard = await self.dirty.get()
+            self.queued.discard(shard)
+            if shard in self.draining:  # by another drainer of this process, which may be about to end: once more
+                await asyncio.sleep(0.002)
+                self._wake_shard(shard)
+                continue
+            self.draining.add(shard)
+            try:
+                await drain_shard(conn, self.cases, shard)
+            except Stale as error:
+                logger.warning("shard.stale", shard=shard, reason=str(error))  # the next sweep tries again
+            finally:
+                self.draining.discard(shard)
+
+
+async def drain_shard(conn: AsyncConnection, cases: CaseDrain, shard: int) -> int:
+    """Drain one shard under its lock; 0 when another worker is at it (that one was notified, too)."""
+    found = await conn.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCK_SHARD, shard), prepare=True)
+    row = await found.fetchone()
+    if not (row and row[0]):
+        return 0
+    try:
+        return await cases.drain(conn, shard)
+    finally:
+        if not conn.closed:
+            await conn.execute("SELECT pg_advisory_unlock(%s, %s)", (LOCK_SHARD, shard), prepare=True)
+
+
+async def sweep(conn: AsyncConnection, clock: Clock) -> set[int]:
+    """What the time has made due, by one worker at a time; then all shards that have something ready."""
+    async with conn.transaction():
+        found = await conn.execute("SELECT pg_try_advisory_xact_lock(%s, 0)", (LOCK_DUTY,), prepare=True)
+        row = await found.fetchone()
+        if row and row[0]:
+            await timers.fire(conn, clock())
+            await inbox.open_due(conn, clock())
+            await inbox.recheck_waiting(conn)
+    return await inbox.ready_shards(conn)
+
+
+def _log_end(working: "asyncio.Task[None]") -> None:
+    error = working.exception()
+    if error is None:
+        return
+    fatal = [e for e in _leaves(error) if not isinstance(e, (psycopg.OperationalError, psycopg.InterfaceError))]
+    if fatal:
+        raise fatal[0]  # ours to mend, not to wait for
+    logger.warning("worker.database_lost", reason=str(error))
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
