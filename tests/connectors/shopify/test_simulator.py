@@ -641,6 +641,21 @@ async def test_webhooks_are_signed_over_the_raw_body(shop: Store):
     )
 
 
+async def test_return_webhooks_get_thinner_as_the_return_goes_on(shop: Store):
+    await shop.sold()
+    ret = await shop.act("request_return", order="#1001", lines=[{"sku": "SHIRT", "quantity": 1, "reason": "COLOR"}])
+    for act in ("approve_return", "close_return", "reopen_return"):
+        await shop.act(act, **{"return": ret["id"]})
+    await shop.world.pump()
+    said = {headers["x-shopify-topic"]: json.loads(body) for headers, body in shop.heard}
+    line = said["returns/request"]["return_line_items"][0]
+    assert (line["quantity"], line["return_reason"]) == (1, "color") and said["returns/request"]["order"]["id"]
+    assert set(said["returns/close"]) == {"id", "admin_graphql_api_id", "status", "order_id"}
+    assert [said[f"returns/{verb}"]["status"] for verb in ("request", "approve", "close", "reopen")] == [
+        "requested", "open", "closed", "open",
+    ]  # fmt: skip
+
+
 async def test_a_retry_repeats_the_stale_first_body_and_a_copy_keeps_its_event_id(shop: Store):
     shop.world.chaos = Chaos(duplicate=1.0)
     shop.status = 503

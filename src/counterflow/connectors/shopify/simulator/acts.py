@@ -97,7 +97,7 @@ def _pick(shop: Shop, data: Doc) -> Doc:
     order["tags"] = [tag for tag in order["tags"] if not tag.startswith("remedy:")] + [f"remedy:{remedy}"]
     shop.save_order(order)
     shop.save_return(ret)
-    shop.tell("RETURNS_UPDATE", payloads.ret(ret["id"]))
+    shop.tell("RETURNS_UPDATE", payloads.ret("RETURNS_UPDATE", ret["id"]))
     shop.tell("ORDERS_UPDATED", payloads.order(order["id"]))
     return ret
 

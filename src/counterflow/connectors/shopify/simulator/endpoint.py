@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 from datetime import datetime
 from functools import cache, lru_cache
 from importlib import resources
@@ -133,22 +132,20 @@ def refuse(status: int) -> Response:
 
 
 def operation_name(body: bytes) -> str:
-    """The operation's name and its first root field, "RefundCreate refundCreate"; "" when the body is no operation."""
+    """The operation's name and its root fields, "RefundCreate refundCreate"; "" when the body is no operation."""
     try:
         data = json.loads(body)
-        found = re.match(r"\s*(?:query|mutation)?\s*(\w*)", data["query"])
-        document = parse(data["query"])
-    except (ValueError, KeyError, TypeError, GraphQLError):
+        document = checked(data["query"])
+    except (ValueError, KeyError, TypeError):
         return ""
-    name = data.get("operationName") or (found.group(1) if found else "")
-    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-    chosen = next(
-        (node for node in operations if node.name and node.name.value == name), operations[0] if operations else None
-    )
-    fields = (
-        [node.name.value for node in chosen.selection_set.selections if isinstance(node, FieldNode)] if chosen else []
-    )
-    return " ".join(filter(None, [name, *fields]))
+    if isinstance(document, tuple):
+        return ""
+    wanted = data.get("operationName")
+    for node in document.definitions:
+        if isinstance(node, OperationDefinitionNode) and wanted in (None, node.name and node.name.value):
+            fields = [field.name.value for field in node.selection_set.selections if isinstance(field, FieldNode)]
+            return " ".join([*([node.name.value] if node.name else []), *fields])
+    return ""
 
 
 def label(method: str, path: str, body: bytes) -> str:

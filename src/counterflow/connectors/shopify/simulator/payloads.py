@@ -156,30 +156,44 @@ def _refund(doc: Doc, row: Doc) -> Doc:
     }  # fmt: skip
 
 
-def ret(return_id: str) -> Build:
+def ret(topic: str, return_id: str) -> Build:
+    """Each topic has its own shape: who was told once that a return was requested sees the rest only by fetching it."""
+
     def build(shop: Shop) -> Doc:
         doc = shop.ret(return_id)
         sold = shop.order(doc["order_id"])
-        return {
-            **ids(doc["id"]), "name": doc["name"], "status": doc["status"].lower(), "order": ids(sold["id"]),
-            "order_id": number(sold["id"]), "total_return_line_items": len(doc["lines"]),
-            "return_line_items": [
-                {
-                    **ids(line["id"]), "quantity": line["quantity"], "return_reason": line["reason"].lower(),
-                    "return_reason_note": line["note"], "customer_note": line["customer_note"],
-                    "fulfillment_line_item": {**ids(line["item_id"]), "line_item": ids(line["line_id"])},
-                }
-                for line in doc["lines"]
-            ],
-            "return_shipping_fees": [{**ids(fee["id"]), "price": both(sold, fee["amount"])} for fee in doc["fees"]],
-            "exchange_line_items": [
-                {**ids(item["id"]), "quantity": item["quantity"], "line_item": None} for item in doc["exchange"]
-            ],
-            "total_exchange_line_items": len(doc["exchange"]),
-            "decline": doc["decline"] and {"reason": doc["decline"]["reason"].lower(), "note": doc["decline"]["note"]},
-        }  # fmt: skip
+        head = {**ids(doc["id"]), "status": doc["status"].lower()}
+        if topic in ("RETURNS_REQUEST", "RETURNS_APPROVE"):
+            return {**head, "order": ids(sold["id"]), "name": doc["name"], **_return_lines(doc, sold)}
+        if topic == "RETURNS_DECLINE":
+            decline = {"reason": doc["decline"]["reason"].lower(), "note": doc["decline"]["note"]}
+            return {**head, "order": ids(sold["id"]), "decline": decline}
+        if topic == "RETURNS_UPDATE":
+            no_change: Doc = {"updates": [], "removals": []}
+            return {
+                "admin_graphql_api_id": doc["id"], "return_line_items": {"removals": []}, "restocking_fees": no_change,
+                "return_shipping_fees": no_change,
+            }  # fmt: skip
+        return {**head, "order_id": number(sold["id"])}
 
     return build
+
+
+def _return_lines(doc: Doc, sold: Doc) -> Doc:
+    return {
+        "total_return_line_items": len(doc["lines"]),
+        "return_line_items": [
+            {
+                **ids(line["id"]), "quantity": line["quantity"], "return_reason": line["reason"].lower(),
+                "return_reason_note": line["note"], "customer_note": line["customer_note"],
+                "fulfillment_line_item": {**ids(line["item_id"]), "line_item": ids(line["line_id"])},
+            }
+            for line in doc["lines"]
+        ],
+        "return_shipping_fees": [{**ids(fee["id"]), "price": both(sold, fee["amount"])} for fee in doc["fees"]],
+        "exchange_line_items": [{**ids(item["id"]), "line_item": None} for item in doc["exchange"]],
+        "total_exchange_line_items": len(doc["exchange"]),
+    }  # fmt: skip
 
 
 def disposition(return_id: str, row_id: str) -> Build:

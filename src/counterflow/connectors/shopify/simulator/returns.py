@@ -51,7 +51,8 @@ def create(shop: Shop, order: Doc, data: Doc, status: str) -> Doc:
     if status == "OPEN":
         _open(shop, ret)
     shop.save_return(ret)
-    shop.tell("RETURNS_APPROVE" if status == "OPEN" else "RETURNS_REQUEST", payloads.ret(ret["id"]))
+    topic = "RETURNS_APPROVE" if status == "OPEN" else "RETURNS_REQUEST"
+    shop.tell(topic, payloads.ret(topic, ret["id"]))
     return ret
 
 
@@ -141,7 +142,7 @@ def move(shop: Shop, ret: Doc, verb: str, decline: Doc | None = None) -> Doc:
     ret["decline"] = decline if verb == "decline" else ret["decline"]
     ret["closed_at"] = shop.now() if verb == "close" else None
     shop.save_return(ret)
-    shop.tell(topic, payloads.ret(ret["id"]))
+    shop.tell(topic, payloads.ret(topic, ret["id"]))
     return ret
 
 
@@ -232,5 +233,5 @@ def process(shop: Shop, ret: Doc, data: Doc) -> Doc:
         ret["refund_ids"].append(refunds.create(shop, order, spec, "returnProcess")["id"])
     shop.save_order(order)
     shop.save_return(ret)
-    shop.tell("RETURNS_PROCESS", payloads.ret(ret["id"]))
+    shop.tell("RETURNS_PROCESS", payloads.ret("RETURNS_PROCESS", ret["id"]))
     return ret
