@@ -168,13 +168,21 @@ def test_recorded_flows_get_the_recorded_answers() -> None:
             await replay.play(TRANSCRIPTS / "00_setup.json", only=(10, 12, 27))
             for name, steps in flows:
                 await replay.play(TRANSCRIPTS / f"{name}.json", skip=("mail.message",), only=steps)
+            # The exactly-once flow of the minimal user, first run and replay, on an order of its own.
             replay.headers = {"Authorization": "Bearer odoo-minimal-key"}
+            for sku, order_ref in (("BULK00313", "benchA:313"), ("BULK00315", "benchA:315")):
+                product = {"sku": sku, "price": 9, "cost": 3, "stock": {"WH/Stock": 10}}
+                await sim.do("seed_products", products=[product])
+                customer = {"ref": order_ref, "name": order_ref}
+                await sim.do("sell", order_ref=order_ref, customer=customer, lines=[{"sku": sku, "quantity": 3}])
+            await replay.play(TRANSCRIPTS / "h6_exactly_once_plain_rpc.json")
+            await replay.play(TRANSCRIPTS / "b6_over_return.json")
             await replay.play(TRANSCRIPTS / "i_access.json", only=range(5, 34))
             return replay
 
     replay = asyncio.run(play())
     assert replay.differences == []
-    assert replay.equal > 400
+    assert replay.equal > 440
 
 
 # The wire
@@ -353,6 +361,32 @@ async def test_cells_of_a_load_are_strings() -> None:
                 500,
                 "builtins.AttributeError",
             )
+
+
+async def test_an_empty_cell_is_an_explicit_nothing() -> None:
+    async with odoo() as sim:
+        stock = str(sim.ids["locations"]["WH/Stock"])
+        mug = await sim.call("product.product/search", domain=[["default_code", "=", "MUG"]])
+        loaded = await sim.call(
+            "stock.picking/load",
+            fields=[
+                "id",
+                "picking_type_id/.id",
+                "location_id/.id",
+                "location_dest_id/.id",
+                "user_id/.id",
+                "move_ids/id",
+                "move_ids/product_id/.id",
+                "move_ids/product_uom_qty",
+                "move_ids/lot_ids/.id",
+            ],
+            data=[["cf.p", "1", "2", stock, "", "cf.p_1", str(mug[0]), "1", ""]],
+        )
+        assert (await sim.one("stock.picking", loaded["ids"][0], "user_id", "state")) == {
+            "id": loaded["ids"][0],
+            "user_id": False,
+            "state": "draft",
+        }
 
 
 async def test_parallel_loads_of_one_key_make_one_record() -> None:
@@ -554,6 +588,29 @@ async def test_a_lock_date_moves_the_entry_and_refuses_only_changes() -> None:
         await sim.do("set_lock_date", date=today)
         status, _, message = await sim.refused("account.move/button_draft", ids=[note])
         assert (status, message[:38]) == (422, "You cannot add/modify entries prior to")
+
+
+async def test_a_lock_over_open_statement_lines_is_a_redirect_warning() -> None:
+    async with odoo() as sim:
+        line = {"journal_id": 6, "date": "2026-01-15", "amount": 10, "payment_ref": "payout po_1"}
+        (id,) = await sim.call("account.bank.statement.line/create", vals_list=[line])
+        assert (await sim.one("account.bank.statement.line", id, "is_reconciled"))["is_reconciled"] is False
+        status, name, _ = await sim.refused("res.company/write", ids=[1], vals={"fiscalyear_lock_date": "2026-01-31"})
+        assert (status, name) == (500, "odoo.exceptions.RedirectWarning")
+
+
+async def test_who_polls_by_write_date_sees_what_changed_elsewhere() -> None:
+    async with odoo() as sim:
+        sale = await sim.sale(pay=False)
+        sim.world.clock.advance(60)
+        since = sim.world.now().strftime("%Y-%m-%d %H:%M:%S")
+        context = {"active_model": "account.move", "active_ids": [sale["invoice_id"]]}
+        (wizard,) = await sim.call("account.payment.register/create", vals_list=[{"journal_id": 8}], context=context)
+        await sim.call("account.payment.register/action_create_payments", ids=[wizard], context=context)
+        domain = [["write_date", ">=", since], ["payment_state", "=", "paid"]]
+        assert await sim.call("account.move/search", domain=domain) == [sale["invoice_id"]]
+        await sim.receive(sale)
+        assert await sim.call("sale.order/search", domain=[["write_date", ">=", since]]) == [sale["order_id"]]
 
 
 async def test_an_order_invoiced_by_ordered_quantity_wants_the_returned_unit_invoiced_again() -> None:

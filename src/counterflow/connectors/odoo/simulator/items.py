@@ -78,20 +78,23 @@ class MoveLine(Model):
         vals.setdefault("partner_id", move.partner_id.id or False)
         if move.move_type in INVOICES and vals["display_type"] == "product":
             if product:
-                vals.setdefault("name", env.display_name("product.product", product.id))
+                vals["name"] = vals.get("name") or env.display_name("product.product", product.id)
                 vals.setdefault("price_unit", product.list_price)
             if "tax_ids" not in vals:
                 taxes = product.taxes_id if product else []
                 vals["tax_ids"] = [(6, 0, [tax.id for tax in taxes])]
-            vals.setdefault(
-                "account_id",
-                product.categ_id.property_account_income_categ_id.id
-                if product and product.categ_id.property_account_income_categ_id
-                else env.rec("res.company", 1).row["_income_account_id"],
+            income = product.categ_id.property_account_income_categ_id if product else product
+            vals["account_id"] = (
+                vals.get("account_id") or income.id or env.rec("res.company", 1).row["_income_account_id"]
             )
             vals.setdefault("product_uom_id", 1)
             vals.setdefault("quantity", 1.0)
         return _balance(vals)
+
+    def created(self, rec: Rec, vals: Vals) -> None:
+        for line in rec.sale_line_ids:
+            line.touch()
+            line.order_id.touch()
 
     def before_write(self, rec: Rec, vals: Vals) -> Vals:
         if "amount_currency" in vals and "balance" not in vals:

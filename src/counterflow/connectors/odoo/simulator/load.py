@@ -104,9 +104,7 @@ def _save(env: Env, node: _Node, parent: Vals) -> int:
     for name, (suffix, cell) in node.cells.items():
         known = env.contract[node.model][name]
         value = _value(env, known, suffix, cell)
-        # An empty cell is "no value": it is left out on creation and clears nothing that is required.
-        if value is not None:
-            vals[name] = value
+        vals[name] = value
     existing = _existing(env, node)
     children = {name: [_command(env, child) for child in nodes] for name, nodes in node.children.items() if nodes}
     if existing:
@@ -143,9 +141,7 @@ def _existing(env: Env, node: _Node) -> int:
 
 def _command(env: Env, child: _Node) -> tuple[int, int, Vals]:
     vals = {
-        name: value
-        for name, (suffix, cell) in child.cells.items()
-        if (value := _value(env, env.contract[child.model][name], suffix, cell)) is not None
+        name: _value(env, env.contract[child.model][name], suffix, cell) for name, (suffix, cell) in child.cells.items()
     }
     existing = _existing(env, child)
     return (1, existing, vals) if existing else (0, 0, {**vals, "_xml_id": child.xml_id})
@@ -171,8 +167,8 @@ def _value(env: Env, known: Field, suffix: str, cell: Cell) -> Any:
     if known.type in ("boolean", "many2many") and not isinstance(cell, str):
         what = "lower" if known.type == "boolean" else "split"
         raise PythonError("AttributeError", f"'{type(cell).__name__}' object has no attribute '{what}'")
-    if cell in ("", None, False):
-        return None
+    if cell in ("", None, False):  # an empty cell is an explicit "nothing": no default takes its place
+        return [(6, 0, [])] if known.type == "many2many" else False
     match known.type:
         case "boolean":
             return cell.lower() in ("1", "true", "yes")

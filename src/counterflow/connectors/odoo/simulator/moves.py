@@ -68,14 +68,14 @@ class Move(Model):
             if picking and not vals.get(name):
                 vals[name] = picking.row.get(name)
         line = env.rec("sale.order.line", vals.get("sale_line_id"))
-        if line and not vals.get("reference_ids"):
+        if line and not _ids(vals.get("reference_ids")):
             # Without the delivery's reference Odoo makes a second one of the same name, shared within the picking.
             vals["reference_ids"] = [(6, 0, [_own_reference(env, picking, line).id])]
         return vals
 
     def created(self, rec: Rec, vals: Vals) -> None:
-        if vals.get("lot_ids"):
-            self._set_lots(rec, _ids(vals["lot_ids"]))
+        if lots := _ids(vals.get("lot_ids")):
+            self._set_lots(rec, lots)
         elif vals.get("move_line_ids"):
             rec.set(state="waiting" if rec.row.get("move_orig_ids") else "confirmed")
         elif vals.get("quantity"):
@@ -89,8 +89,8 @@ class Move(Model):
     def written(self, rec: Rec, vals: Vals) -> None:
         if "quantity" in vals:
             set_quantity(rec, float(vals["quantity"]))
-        if vals.get("lot_ids"):
-            self._set_lots(rec, _ids(vals["lot_ids"]))
+        if lots := _ids(vals.get("lot_ids")):
+            self._set_lots(rec, lots)
         if "picked" in vals:
             for line in rec.move_line_ids:
                 line.set(picked=bool(vals["picked"]))
@@ -109,7 +109,7 @@ class Move(Model):
 def _ids(value: Any) -> list[int]:
     """Ids out of x2many commands or a plain list."""
     ids: list[int] = []
-    for item in value:
+    for item in value or []:
         ids.extend([item] if isinstance(item, int) else item[2] if item[0] == 6 else [item[1]])
     return ids
 
@@ -273,6 +273,9 @@ def finish(moves: list[Rec]) -> None:
         line.set(picked=True, date=line.env.stamp)
         reserve(line)
         _settle(line, +1)
+    for line in {move.sale_line_id for move in moves if move.sale_line_id}:
+        line.touch()
+        line.order_id.touch()
     for move in moves:
         outside = move.location_dest_id if _outgoing(move) else move.location_id
         account = outside.valuation_account_id

@@ -122,6 +122,9 @@ def _match(debit: Rec, credit: Rec) -> None:
             "max_date": max(str(debit.date), str(credit.date)),
         },
     )
+    for line in (debit, credit):
+        line.touch()
+        line.move_id.touch()
     if share_debit > value:
         _exchange(debit, share_debit - value)
     if share_credit > value:

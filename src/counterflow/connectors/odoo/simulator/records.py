@@ -72,7 +72,12 @@ class Rec:
 
     def set(self, **columns: Any) -> None:
         """Store columns as they are, past every rule: what Odoo's own code does with SQL or computed fields."""
-        self.env.db.put(self.model, self.id, {**self.row, **columns})
+        self.env.db.put(self.model, self.id, {**self.row, "write_date": self.env.stamp, **columns})
+
+    def touch(self) -> None:
+        """A stored value that is computed from elsewhere changed: whoever polls by `write_date` sees it."""
+        if self:
+            self.set()
 
 
 class Model:
