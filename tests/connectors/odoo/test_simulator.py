@@ -1,6 +1,7 @@
 """The simulated Odoo against the recorded one, and each of its quirks by itself."""
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,10 +10,12 @@ from typing import Any
 
 import httpx2
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from counterflow.connectors.odoo.simulator import create_app
 from counterflow.sdk.simulator import Clock, World
-from tests.connectors.odoo.replay import Replay
+from tests.connectors.odoo.replay import CONTRACT, Replay
 
 REPOSITORY = Path(__file__).parents[3]
 TRANSCRIPTS = Path(os.environ.get("COUNTERFLOW_SHARED", REPOSITORY.parent / "shared")) / "data/odoo19/transcripts"
@@ -183,6 +186,17 @@ def test_recorded_flows_get_the_recorded_answers() -> None:
     replay = asyncio.run(play())
     assert replay.differences == []
     assert replay.equal > 440
+
+
+@pytest.mark.skipif(not TRANSCRIPTS.exists(), reason="the recorded contract is not here (COUNTERFLOW_SHARED)")
+def test_the_reduced_contract_names_only_recorded_fields() -> None:
+    for model, fields in CONTRACT.items():
+        recorded = json.loads((TRANSCRIPTS.parent / f"contract/{model}.json").read_text(encoding="utf-8"))["fields"]
+        for name, spec in fields.items():
+            kind, *words = spec.split(" ")
+            assert kind == recorded[name]["type"], (model, name)
+            assert recorded[name].get("relation") in (None, *words), (model, name)
+            assert (words[-1:] == ["!"]) == recorded[name]["required"], (model, name)
 
 
 # The wire
@@ -673,6 +687,61 @@ async def test_the_books_balance_after_a_day_of_everything() -> None:
         assert held["WH/Quarantine", "MUG", None] == 2 and held["WH/Quarantine", "PHONE", "SN1"] == 1
         assert not [key for key in held if key[0] == "Customers"]
         assert {row["model"] for row in books["documents"]} >= {"sale.order", "stock.picking", "account.payment"}
+
+
+STEPS = st.tuples(
+    st.sampled_from(["sell", "return", "credit", "pay credit", "cancel", "scrap"]),
+    st.integers(0, 3),
+    st.integers(1, 4),
+)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(STEPS, min_size=1, max_size=12))
+def test_whatever_people_do_debits_equal_credits_and_no_unit_appears_or_vanishes(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    async def play() -> Any:
+        async with odoo() as sim:
+            sales: list[Any] = [await sim.sale()]
+            notes: list[int] = []
+            for number, (what, which, quantity) in enumerate(steps):
+                sale = sales[which % len(sales)]
+                lines = [{"sku": "MUG", "quantity": quantity}]
+                match what:
+                    case "sell":
+                        sales.append(await sim.sale(f"shopify:order:{number}", quantity, pay=bool(which)))
+                    case "return":
+                        await sim.receive(sale, quantity)
+                    case "credit" | "pay credit":
+                        note = await sim.do("manual_credit_note", invoice_id=sale["invoice_id"], lines=lines)
+                        notes.append(note["id"])
+                        context = {"active_model": "account.move", "active_ids": [note["id"]]}
+                        if what == "pay credit" and note["amount_residual"]:
+                            (wizard,) = await sim.call(
+                                "account.payment.register/create", vals_list=[{}], context=context
+                            )
+                            await sim.call("account.payment.register/action_create_payments", ids=[wizard])
+                    case "cancel" if notes:
+                        await sim.do("cancel_document", model="account.move", id=notes.pop())
+                    case "scrap":
+                        vals = {"product_id": sale["moves"][0]["product_id"], "scrap_location_id": 17}
+                        (scrap,) = await sim.call("stock.scrap/create", vals_list=[vals])
+                        await sim.call("stock.scrap/action_validate", ids=[scrap])
+            return (await sim.client.get("/_sim/books")).json()
+
+    books = asyncio.run(play())
+    assert round(sum(row["balance"] for row in books["trial_balance"]), 2) == 0
+    assert sum(row["quantity"] for row in books["stock"] if row["sku"] == "MUG") == 0
+    receivable = next(row["balance"] for row in books["trial_balance"] if row["code"] == "121000")
+    residuals = sum(
+        (1 if row["move_type"] == "out_invoice" else -1) * row["amount_residual"]
+        for row in books["documents"]
+        if row["model"] == "account.move" and row["move_type"] != "entry" and row["state"] == "posted"
+    )
+    # What the invoices and credit notes still owe is the receivable account, but for payments whose document went.
+    cancelled = any(what == "cancel" for what, _, _ in steps)
+    assert cancelled or round(receivable - residuals, 2) == 0
 
 
 async def test_the_world_survives_a_restart(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import html
 from typing import Any
 
-from .errors import OdooError, RedirectWarning, ValidationError
+from .errors import PythonError, RedirectWarning, ValidationError
 from .records import Env, Model, Rec, Vals, method
 
 LOCKS = ("fiscalyear_lock_date", "tax_lock_date", "sale_lock_date", "purchase_lock_date", "hard_lock_date")
@@ -126,14 +126,9 @@ class ExternalId(Model):
     ) -> list[Any]:
         found = self.lookup(env, module, xml_id)
         if not found:
-            raise _NoSuchId(f"No record found for unique ID {module}.{xml_id}. It may have been deleted.")
+            raise PythonError("ValueError", f"External ID not found in the system: {module}.{xml_id}")
         model, id = found.row["model"], found.row["res_id"]
         return [model, id if env.db.row(model, id) is not None else False]
-
-
-class _NoSuchId(OdooError):
-    name = "builtins.ValueError"
-    status = 500
 
 
 MODELS: list[type[Model]] = [

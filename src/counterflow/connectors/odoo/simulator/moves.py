@@ -4,7 +4,7 @@ from typing import Any
 
 from .accounting import stock_entry
 from .errors import UserError
-from .places import BYPASS, available, quant_key, require_stock, shift, valued
+from .places import BYPASS, available, quant_key, shift, valued
 from .products import unit_cost
 from .records import Env, Model, Rec, Vals, method
 
@@ -286,11 +286,9 @@ def finish(moves: list[Rec]) -> None:
 
 def _lot_of(line: Rec) -> None:
     product = line.product_id
-    require_stock(
-        bool(line.lot_name),
-        f"You need to supply a Lot/Serial Number for product:\n{product.raw('display_name') or ''}"
-        f"{line.env.display_name('product.product', product.id)}",
-    )
+    if not line.lot_name:
+        label = line.env.display_name("product.product", product.id)
+        raise UserError(f"You need to supply a Lot/Serial Number for product:\n{label}")
     lot = line.env.one("stock.lot", name=line.lot_name, product_id=product.id)
     lot = lot or line.env.create("stock.lot", {"name": line.lot_name, "product_id": product.id})
     line.set(lot_id=lot.id)

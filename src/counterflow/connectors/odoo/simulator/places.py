@@ -1,6 +1,6 @@
 """Warehouses, locations, operation types and quants: where things are."""
 
-from .errors import UserError, ValidationError
+from .errors import ValidationError
 from .records import Env, Model, Rec, Vals, method
 
 BYPASS = ("customer", "supplier", "inventory", "production", "view")  # nothing is reserved in these
@@ -220,11 +220,6 @@ def available(env: Env, product: Rec, location: Rec, lot: Rec | None = None) -> 
         if node and (lot is None or quant.lot_id == lot) and quant.available_quantity > 0:
             offers.append((quant, float(quant.available_quantity)))
     return sorted(offers, key=lambda offer: (str(offer[0].in_date), offer[0].id))
-
-
-def require_stock(condition: bool, message: str) -> None:
-    if not condition:
-        raise UserError(message)
 
 
 MODELS: list[type[Model]] = [Location, Warehouse, PickingType, Reference, Quant]

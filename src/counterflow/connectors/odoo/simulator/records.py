@@ -60,6 +60,8 @@ class Rec:
 
     def __getattr__(self, name: str) -> Any:
         field = self.env.contract[self.model].get(name)
+        if field is None and not name.startswith("_"):
+            raise AttributeError(f"{self.model} has no field {name!r}")
         value = self.raw(name)
         if field is not None and field.relation and field.relation in self.env.models:
             if field.to_many:
