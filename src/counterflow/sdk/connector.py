@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 import httpx2
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from counterflow.core.effects import Effect
 from counterflow.core.facts import Fact
@@ -77,6 +77,15 @@ class Context:
 
 class Clock(Protocol):
     def __call__(self) -> datetime: ...
+
+
+class ConnectorConfig(BaseModel):
+    """Base of a connector's configuration: unknown keys are refused, values never appear in an error message.
+
+    Every field has a description. A secret is a `SecretStr` and is named in `manifest.secret_fields`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Connector(Protocol):

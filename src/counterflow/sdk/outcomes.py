@@ -29,6 +29,7 @@ class ConnectorError(Exception):
     """Base of the eight words. `message` is for a person and names the next move; it holds no secret."""
 
     word = "error"
+    unhealthy = False  # it counts towards opening the circuit: the other side is ill, not our request
 
     def __init__(self, message: str, *, code: str = "", field: str = "") -> None:
         super().__init__(message)
@@ -39,6 +40,7 @@ class Transient(ConnectorError):
     """Surely not applied (refused, DNS, TLS, 503 before the application): retried with back-off, bounded."""
 
     word = "transient"
+    unhealthy = True
 
 
 class RateLimited(ConnectorError):
@@ -55,6 +57,7 @@ class UnknownOutcome(ConnectorError):
     """Maybe applied (timeout, reset, 5xx or garbage after a write was sent): only `find` moves it, never a resend."""
 
     word = "unknown"
+    unhealthy = True
 
 
 class Rejected(ConnectorError):
