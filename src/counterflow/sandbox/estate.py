@@ -1,0 +1,67 @@
+"""The retailer of the simulated world: its systems, its secrets (made up, for the simulators alone) and its goods."""
+
+from base64 import b64encode
+from typing import Any
+
+# connection -> connector
+CONNECTORS = {
+    "shop": "shopify",
+    "psp": "stripe",
+    "bank": "bank",
+    "odoo": "odoo",
+    "till-1": "pos",
+    "wms": "warehouse",
+    "mail": "notify",
+}
+SYSTEMS = tuple(CONNECTORS)
+
+
+def _signing(name: str) -> str:
+    return "whsec_" + b64encode(f"simulated {name} signing key".encode()).decode()
+
+
+SECRETS = {
+    "shop_token": "shpat_simulated",
+    "shop_secret": "shpss_simulated",
+    "psp_key": "sk_test_counterflow",
+    "psp_secret": "whsec_counterflow",
+    "bank_token": "bank_simulated",
+    "bank_secret": _signing("bank"),
+    "odoo_key": "odoo_simulated",
+    "till_token": "till_simulated",
+    "till_secret": _signing("till"),
+    "wms_token": "wms_simulated",
+    "wms_secret": _signing("wms"),
+    "mail_secret": _signing("mail"),
+}
+
+# sku, price with tax, cost (major units), tracking, parts of a kit
+PRODUCTS: tuple[dict[str, Any], ...] = (
+    {"sku": "TEE", "name": "T-shirt", "price": 20, "cost": 8},
+    {"sku": "TEE-L", "name": "T-shirt, large", "price": 20, "cost": 8},
+    {"sku": "HOODIE", "name": "Hoodie", "price": 50, "cost": 21},
+    {"sku": "SOCKS", "name": "Socks", "price": 9, "cost": 2},
+    {"sku": "MUG", "name": "Mug", "price": 10, "cost": 4},
+    {"sku": "PLATE", "name": "Plate", "price": 15, "cost": 6},
+    {"sku": "CAM", "name": "Camera", "price": 399, "cost": 210, "tracking": "serial"},
+    {"sku": "CREAM", "name": "Face cream", "price": 25, "cost": 7, "tracking": "lot"},
+    {"sku": "TABLEWARE", "name": "Mug and plate", "price": 24, "kit": [{"sku": "MUG"}, {"sku": "PLATE"}]},
+)
+SERIALS = tuple(f"CAM-{n:04d}" for n in range(1, 9))
+LOTS = ("LOT-A", "LOT-B")
+
+
+def odoo_products() -> list[dict[str, Any]]:
+    """The goods as the ERP's seed takes them, with stock on hand."""
+    goods = []
+    for product in PRODUCTS:
+        item = {**product, "type": "goods", "taxes": ["19% incl."], "invoice_policy": "delivery"}
+        if product.get("tracking") == "serial":
+            item["lots"] = {"WH/Stock": dict.fromkeys(SERIALS, 1)}
+        elif product.get("tracking") == "lot":
+            item["lots"] = {"WH/Stock": dict.fromkeys(LOTS, 100)}
+        elif "kit" not in product:
+            item["stock"] = {"WH/Stock": 200}
+        goods.append(item)
+    shipping = {"sku": "SHIPPING", "name": "Shipping", "price": 5, "type": "service", "taxes": ["19% incl."]}
+    return [*goods, shipping]

@@ -1,0 +1,83 @@
+"""The outside world as one process: every simulator under its own path, with durable state and a shared clock.
+
+python -m counterflow.sandbox.outside <home> <port> <port of the API>
+"""
+
+import sys
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+
+from counterflow.connectors.bank.simulator import create_app as bank
+from counterflow.connectors.notify.simulator import create_app as notify
+from counterflow.connectors.odoo.simulator import create_app as odoo
+from counterflow.connectors.pos.simulator import create_app as pos
+from counterflow.connectors.shopify.simulator import create_app as shopify
+from counterflow.connectors.stripe.simulator import create_app as stripe
+from counterflow.connectors.warehouse.simulator import create_app as warehouse
+from counterflow.sandbox.estate import SECRETS
+from counterflow.sdk.simulator import Chaos, Clock, World, together
+
+# Every message of every story is late, some twice, some in the wrong order.
+CHAOS = Chaos(duplicate=0.15, reorder_seconds=20.0, jitter_seconds=5.0)
+
+
+def create_outside(home: Path, port: int, api_port: int, *, seed: int = 7) -> Starlette:
+    """All simulators of the estate in one ASGI app; their state is under `home/outside`."""
+    clock = Clock(home / "clock")
+    base, hooks = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{api_port}/webhooks"
+
+    def world(name: str) -> World:
+        folder = home / "outside"
+        folder.mkdir(parents=True, exist_ok=True)
+        made = World(name, folder / f"{name}.db", clock, seed)
+        made.chaos = CHAOS
+        return made
+
+    return together(
+        {
+            "shop": shopify(
+                world("shop"),
+                access_token=SECRETS["shop_token"],
+                api_secret=SECRETS["shop_secret"],
+                webhook_url=f"{hooks}/shop",
+                locations=("Warehouse", "Store 1"),
+            ),
+            "psp": stripe(
+                world("psp"),
+                api_key=SECRETS["psp_key"],
+                webhook_url=f"{hooks}/psp",
+                webhook_secret=SECRETS["psp_secret"],
+                bank_url=f"{base}/bank/_sim/do/credit",
+            ),
+            "bank": bank(
+                world("bank"),
+                api_token=SECRETS["bank_token"],
+                webhook_url=f"{hooks}/bank",
+                webhook_secret=SECRETS["bank_secret"],
+            ),
+            "odoo": odoo(world("odoo"), keys={SECRETS["odoo_key"]: "integration"}, database="odoo19"),
+            "till-1": pos(
+                world("till-1"),
+                store="store-1",
+                till="till-1",
+                token=SECRETS["till_token"],
+                secret=SECRETS["till_secret"],
+                webhook_url=f"{hooks}/till-1",
+            ),
+            "wms": warehouse(
+                world("wms"),
+                site="wh-1",
+                token=SECRETS["wms_token"],
+                secret=SECRETS["wms_secret"],
+                webhook_url=f"{hooks}/wms",
+            ),
+            "mail": notify(world("mail"), secret=SECRETS["mail_secret"]),
+        }
+    )
+
+
+if __name__ == "__main__":
+    home, port, api_port = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    uvicorn.run(create_outside(home, port, api_port), host="127.0.0.1", port=port, log_level="error", access_log=False)
