@@ -1,1 +1,1 @@
-"""The simulated retail world: a shop, a till, a warehouse, a payment provider, a bank, an ERP, and people who use them."""
+"""The simulated retail world: shop, till, warehouse, payment provider, bank, ERP, and the people who use them."""

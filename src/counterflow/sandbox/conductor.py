@@ -20,7 +20,8 @@ MOST = timedelta(days=60)  # a story that needs longer is stuck
 
 _BUSY = """
 SELECT EXISTS (SELECT 1 FROM inbox WHERE status = 'ready')
-    OR EXISTS (SELECT 1 FROM effects WHERE status = 'sending' OR (status IN ('planned', 'unknown') AND not_before <= %(now)s))
+    OR EXISTS (SELECT 1 FROM effects
+               WHERE status = 'sending' OR (status IN ('planned', 'unknown') AND not_before <= %(now)s))
 """
 _NEXT = """
 SELECT least(

@@ -1,0 +1,112 @@
+"""The composition root: settings become a database, connections and a worker. Nothing below knows how."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from counterflow.configuration import Configuration, load
+from counterflow.core.returns.case import Setting
+from counterflow.core.returns.decide import decide
+from counterflow.engine.limits import Bucket
+from counterflow.engine.worker import Worker
+from counterflow.intake.pressure import Pressure
+from counterflow.intake.receive import Intake
+from counterflow.sdk.connector import Connector, Context
+from counterflow.sdk.simulator.clock import Clock as JumpableClock
+from counterflow.settings import Settings
+from counterflow.store.embedded import Embedded
+from counterflow.store.migrate import upgrade
+from counterflow.store.pool import Pool, make_pool
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Everything that a process of ours works with."""
+
+    settings: Settings
+    url: str
+    pool: Pool
+    configuration: Configuration
+    connectors: Mapping[str, Connector]
+    clock: "Clock"
+
+    @property
+    def setting(self) -> Setting:
+        return self.configuration.setting
+
+
+class Clock:
+    """`now` for the whole process: real time, or the jumpable clock of a simulated world (COUNTERFLOW_CLOCK_FILE)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._clock = JumpableClock(settings.clock_file)
+
+    def __call__(self) -> datetime:
+        return self._clock.now()
+
+
+def database_url(settings: Settings) -> str:
+    """The given server, or the embedded one under the home, started if it is not running; the schema is current.
+
+    Raises EmbeddedError or MigrationError; their messages name the next move.
+    """
+    url = settings.database_url or Embedded.start(settings.home / "postgres")
+    upgrade(url)
+    return url
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings, *, pool_size: int = 16) -> AsyncIterator[Runtime]:
+    """Start what is needed and close it again; the embedded server goes on for whoever else uses it.
+
+    Raises ConfigurationError when the retailer's configuration cannot be used.
+    """
+    configuration = load(settings.home)
+    url = await asyncio.to_thread(database_url, settings)
+    clock = Clock(settings)
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(make_pool(url, max_size=pool_size))
+        connectors = {}
+        for name, connection in configuration.connections.items():
+            limits = connection.maker.manifest.limits
+            context = Context(name, Bucket(pool, name, limits, clock), clock)
+            connector = connection.maker.make(connection.config, context)
+            connectors[name] = connector
+            stack.push_async_callback(connector.aclose)
+        yield Runtime(settings, url, pool, configuration, connectors, clock)
+
+
+def make_worker(runtime: Runtime) -> Worker:
+    return Worker(
+        runtime.pool,
+        runtime.url,
+        runtime.setting,
+        runtime.connectors,
+        runtime.clock,
+        decide,
+        payout_handlers(),
+    )
+
+
+def make_intake(runtime: Runtime) -> Intake:
+    return Intake(
+        runtime.pool,
+        runtime.connectors,
+        runtime.clock,
+        Pressure(runtime.pool),
+        runtime.settings.max_body_bytes,
+    )
+
+
+async def run_worker(settings: Settings) -> None:
+    """One worker until SIGTERM or SIGINT; the work that is under way is finished or handed over."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_runtime(settings) as runtime:
+        await make_worker(runtime).run(stop)
