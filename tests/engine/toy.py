@@ -1,4 +1,4 @@
-"""A small decision on the real types, a connector in memory, and a world that steps by hand: what the engine tests use."""
+"""A small decision on the real types, a connector in memory, a world that steps by hand: what engine tests use."""
 
 import asyncio
 import json
@@ -68,7 +68,7 @@ def goodwill(name: str, n: int) -> Fact:
 def decide(case: Case, fact: Fact, setting: Setting) -> Decision:
     """Each request and each goodwill pays one leg; an authorisation tells the channel; the rest is recorded.
 
-    HoldPlaced("poison") fails; WithdrawalDeclared sets a timer until it has fired; HoldPlaced("look") raises an exception.
+    HoldPlaced("poison") fails, HoldPlaced("look") raises an exception; WithdrawalDeclared sets a timer.
     """
     if any(known.fact_id == fact.fact_id for known in case.facts):
         return Decision(case, _view(case), (), (), (), (), (), Claims(), (), duplicate=True)
@@ -133,6 +133,7 @@ def _view(case: Case) -> View:
         last,
         sale_ref=sale.sale_ref if sale else named,
         root_sale_ref=sale.root if sale else "",
+        rma_number=next((f.body.rma_number for f in case.facts if isinstance(f.body, ReturnRequested)), ""),
         exceptions=exceptions,
         attention=bool(exceptions),
         linked=tuple(
@@ -165,10 +166,11 @@ class FakePsp:
     pages: dict[str, Page] = field(default_factory=dict)
     pulls: list[str] = field(default_factory=list)
 
-    @property
-    def manifest(self) -> Manifest:
+    manifest: Manifest = field(init=False)
+
+    def __post_init__(self) -> None:
         limits = Limits(concurrency=self.concurrency, per_second=10_000, burst=10_000)
-        return Manifest("fake", "Fake", (), self.commands, self.feeds, ("thing",), limits)
+        self.manifest = Manifest("fake", "Fake", (), self.commands, self.feeds, ("thing",), limits)
 
     def verify(self, delivery: Delivery) -> None:
         if delivery.header("signature") != "good":
@@ -222,6 +224,8 @@ class FakePsp:
         if self.find_error is not None:
             raise self.find_error
         return Done(f"ref-{effect.effect_id[-4:]}") if effect.effect_id in self.applied else None
+
+    async def aclose(self) -> None: ...
 
     async def check(self) -> Sequence[tuple[str, bool, str]]:
         return []

@@ -2,13 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from counterflow.core.ids import make_id
 from counterflow.intake.accept import accept, look, split
 from counterflow.sdk.connector import Clock, Connector
 from counterflow.sdk.manifest import Feed
 from counterflow.sdk.outcomes import ConnectorError
-from counterflow.store import cursors
+from counterflow.store import cursors, exceptions
+from counterflow.store.exceptions import Raised
 from counterflow.store.pool import Pool
 
 HOLD_SECONDS = 120.0  # a worker that dies while pulling is followed after this
@@ -46,10 +48,28 @@ class FeedPuller:
             message, again = f"{error.word}: {error.message}", FAILED_SECONDS
         except Exception as error:  # a bug of the connector stops its feed, not the worker
             message, again = f"{type(error).__name__}: {error}"[:500], FAILED_SECONDS
-        async with self.pool.connection() as conn:
-            due = self.clock() + timedelta(seconds=again)
+        now = self.clock()
+        due = now + timedelta(seconds=again)
+        async with self.pool.connection() as conn, conn.transaction():
             await cursors.set_due(conn, self.name, self.feed.name, due, message)
+            if message:
+                await exceptions.put(conn, [self._failed(message, now)])
+            else:
+                await exceptions.end(conn, {self._failed("", now).exception_id: ""}, now)
         return found
+
+    def _failed(self, message: str, now: datetime) -> Raised:
+        return Raised(
+            make_id("ex", "feed_failed", self.name, self.feed.name),
+            "feed_failed",
+            "medium",
+            "integration",
+            f"{self.name}:{self.feed.name}",
+            now,
+            now + timedelta(hours=4),
+            f"The sweep of {self.feed.name} at {self.name} fails ({message}). It is tried again every "
+            f"{FAILED_SECONDS:.0f} s and loses nothing; look at the connection if it does not end by itself",
+        )
 
     async def pull(self) -> int:
         """All pages there are. Each page's facts and the cursor behind them are one transaction."""

@@ -122,7 +122,7 @@ def _again(claimed: Claimed, word: str, message: str, code: str, now: datetime) 
 
 def _nobody_can_tell(message: str) -> Verdict:
     said = f"nobody can tell whether it happened: {message}"
-    return Verdict("parked", "unknown", None, "parked", said, "unknown")
+    return Verdict("parked", "unknowable", None, "parked", said, "unknown")
 
 
 def _pause(claimed: Claimed, n: int) -> timedelta:

@@ -65,7 +65,8 @@ async def load(
         UNION SELECT case_id, shard, version, sale_ref, root_sale, claims, states, exceptions, head_hash FROM cases
         WHERE sale_ref = ANY(%(sales)s) AND sale_ref <> ''
         UNION SELECT case_id, shard, version, sale_ref, root_sale, claims, states, exceptions, head_hash FROM cases
-        WHERE root_sale IN (SELECT root_sale FROM cases WHERE case_id = ANY(%(ids)s) UNION SELECT unnest(%(roots)s::text[]))
+        WHERE root_sale IN (SELECT root_sale FROM cases WHERE case_id = ANY(%(ids)s)
+                            UNION SELECT unnest(%(roots)s::text[]))
           AND root_sale <> ''
         """,
         {"ids": list(case_ids), "sales": list(sales), "roots": list(roots)},

@@ -24,12 +24,14 @@ async def set_due(conn: AsyncConnection, connection: str, feed: str, due_at: dat
 
 
 async def behind(conn: AsyncConnection, connection: str, feed: str, at_latest: datetime) -> str:
-    """The newest cursor kept at or before `at_latest`, else the oldest kept, else the beginning."""
+    """The newest cursor that was kept at or before `at_latest`; "" (the beginning) while there is none as old as that.
+
+    A row that appears late lies behind the cursors of its own time: only an older one finds it.
+    """
     found = await conn.execute(
-        "SELECT cursor FROM cursors WHERE connection = %(c)s AND feed = %(f)s "
-        "ORDER BY pulled_at <= %(t)s DESC, CASE WHEN pulled_at <= %(t)s THEN %(t)s - pulled_at "
-        "ELSE pulled_at - %(t)s END LIMIT 1",
-        {"c": connection, "f": feed, "t": at_latest},
+        "SELECT cursor FROM cursors WHERE connection = %s AND feed = %s AND pulled_at <= %s "
+        "ORDER BY pulled_at DESC LIMIT 1",
+        (connection, feed, at_latest),
     )
     row = await found.fetchone()
     return row[0] if row else ""

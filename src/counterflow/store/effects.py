@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from psycopg import AsyncConnection
+from psycopg.rows import dict_row
 
 from counterflow.core.effects import PRIORITY_CLASSES, Effect
 from counterflow.store.codec import decode_command, encode_command
@@ -38,6 +40,7 @@ class Claimed:
     looks: int
     first_sent_at: datetime | None
     ref: str = ""
+    word: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,10 +286,10 @@ async def sent_by(conn: AsyncConnection, worker: str) -> list[Claimed]:
 
 _CLAIMED = (
     "e.effect_id, e.owner, e.connection, e.kind, e.command, e.decided_at, e.scope, e.because, e.after, e.status, "
-    "e.lease, e.attempts, e.looks, e.first_sent_at, e.ref"
+    "e.lease, e.attempts, e.looks, e.first_sent_at, e.ref, e.word"
 )
 
-_Row = tuple[str, str, str, str, str, datetime, str, str, list[str], str, str, int, int, datetime | None, str]
+_Row = tuple[Any, ...]
 
 
 def _claimed(row: _Row) -> Claimed:
@@ -294,7 +297,7 @@ def _claimed(row: _Row) -> Claimed:
     effect = Effect(
         effect_id, owner, connection, decode_command(kind, command), decided_at, scope, because, tuple(after)
     )
-    return Claimed(effect, *rest)  # type: ignore[arg-type]
+    return Claimed(effect, *rest)
 
 
 async def get(conn: AsyncConnection, effect_id: str) -> Claimed | None:
@@ -302,3 +305,45 @@ async def get(conn: AsyncConnection, effect_id: str) -> Claimed | None:
     found = await conn.execute(f"SELECT {_CLAIMED} FROM effects e WHERE e.effect_id = %s FOR UPDATE", (effect_id,))
     row = await found.fetchone()
     return _claimed(row) if row else None
+
+
+async def set_by_person(conn: AsyncConnection, effect_id: str, status: str, message: str, now: datetime) -> int:
+    """Write what a person decided, starting the count of attempts anew; a number that is new for each such act."""
+    found = await conn.execute(
+        """
+        UPDATE effects SET status = %s, message = %s, attempts = 0, not_before = %s,
+               looks = looks + 1 WHERE effect_id = %s RETURNING looks
+        """,
+        (status, message, now, effect_id),
+    )
+    row = await found.fetchone()
+    return int(row[0]) if row else 0
+
+
+async def shard_of_owner(conn: AsyncConnection, owner: str) -> int:
+    found = await conn.execute("SELECT shard FROM cases WHERE case_id = %s", (owner,))
+    row = await found.fetchone()
+    return int(row[0]) if row else -1
+
+
+async def page(
+    conn: AsyncConnection, *, owner: str = "", connection: str = "", status: str = "", limit: int = 100
+) -> list[dict[str, Any]]:
+    """Effects with their rows' state, the oldest first."""
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            """
+            SELECT * FROM effects
+            WHERE (%(owner)s = '' OR owner = %(owner)s) AND (%(status)s = '' OR status = %(status)s)
+              AND (%(connection)s = '' OR connection = %(connection)s)
+            ORDER BY decided_at, effect_id LIMIT %(limit)s
+            """,
+            {"owner": owner, "connection": connection, "status": status, "limit": limit},
+        )
+        return await cursor.fetchall()
+
+
+async def attempts_of(conn: AsyncConnection, effect_id: str) -> list[dict[str, Any]]:
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute("SELECT * FROM attempts WHERE effect_id = %s ORDER BY started_at, act", (effect_id,))
+        return await cursor.fetchall()

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from psycopg import AsyncConnection
+from psycopg.rows import dict_row
 
 from counterflow.core.facts import OPENS_AFTER_SECONDS, Fact
 from counterflow.store.codec import encode_fact
@@ -162,6 +164,30 @@ async def ready_shards(conn: AsyncConnection) -> set[int]:
         prepare=True,
     )
     return {row[0] for row in await found.fetchall()}
+
+
+async def state(conn: AsyncConnection, fact_id: str) -> tuple[str, int]:
+    """(status, shard) of a fact, locked. Raises KeyError."""
+    found = await conn.execute("SELECT status, shard FROM inbox WHERE fact_id = %s FOR UPDATE", (fact_id,))
+    row = await found.fetchone()
+    if row is None:
+        raise KeyError(fact_id)
+    return row[0], row[1]
+
+
+async def set_status(conn: AsyncConnection, fact_id: str, status: str, reason: str) -> None:
+    await conn.execute("UPDATE inbox SET status = %s, reason = %s WHERE fact_id = %s", (status, reason, fact_id))
+
+
+async def page(conn: AsyncConnection, status: str, limit: int = 100) -> list[dict[str, Any]]:
+    """Facts in this status, the oldest first, with what they say and why they stopped."""
+    async with conn.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(
+            "SELECT fact_id, kind, case_id, status, fact, refs, seen_at, opens_at, reason, delivery_id FROM inbox "
+            "WHERE status = %s ORDER BY seen_at, fact_id LIMIT %s",
+            (status, limit),
+        )
+        return await cursor.fetchall()
 
 
 async def backlog(conn: AsyncConnection, at_most: int) -> int:

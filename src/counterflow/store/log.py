@@ -48,6 +48,16 @@ async def bodies(conn: AsyncConnection, case_ids: Sequence[str]) -> dict[str, li
     return result
 
 
+async def rows(conn: AsyncConnection, case_ids: Sequence[str]) -> dict[str, list[LogRow]]:
+    """The whole rows of each named case, in order."""
+    result: dict[str, list[LogRow]] = {case_id: [] for case_id in case_ids}
+    async with conn.cursor(row_factory=class_row(LogRow)) as cursor:
+        await cursor.execute("SELECT * FROM log WHERE case_id = ANY(%s) ORDER BY case_id, seq", (list(case_ids),))
+        async for row in cursor:
+            result[row.case_id].append(row)
+    return result
+
+
 async def of_case(conn: AsyncConnection, case_id: str) -> list[LogRow]:
     async with conn.cursor(row_factory=class_row(LogRow)) as cursor:
         await cursor.execute("SELECT * FROM log WHERE case_id = %s ORDER BY seq", (case_id,))

@@ -269,6 +269,7 @@ STATEMENTS = (
     """
     CREATE TABLE payouts (
         payout_ref text PRIMARY KEY,
+        payout_id  text NOT NULL UNIQUE,
         connection text NOT NULL,
         currency   text NOT NULL,
         net_minor  bigint NOT NULL,

@@ -1,0 +1,1 @@
+"""Sides compared: what providers report, what the bank booked, what the cases instructed."""

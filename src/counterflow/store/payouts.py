@@ -1,0 +1,89 @@
+"""Payouts and bank lines, from reported to posted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from counterflow.store.rows import columns
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutRow:
+    payout_ref: str
+    payout_id: str  # po_
+    connection: str
+    currency: str
+    net_minor: int
+    entries: str  # JSON of SettlementEntry
+    arrives_on: str
+    status: str = "reported"  # reported | differs | banked | posted
+    bank_ref: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BankLineRow:
+    bank_ref: str
+    connection: str
+    amount_minor: int
+    currency: str
+    line_text: str
+    booked_on: str
+    payout_ref: str = ""
+
+
+async def keep_payouts(conn: AsyncConnection, rows: Sequence[PayoutRow]) -> None:
+    """Store what providers report; a corrected report counts until the money was found."""
+    for row in rows:
+        await conn.execute(
+            """
+            INSERT INTO payouts AS p (payout_ref, payout_id, connection, currency, net_minor, entries, arrives_on)
+            VALUES (%s, %s, %s, %s, %s, %s, %s)
+            ON CONFLICT (payout_ref) DO UPDATE SET net_minor = excluded.net_minor, entries = excluded.entries,
+                arrives_on = excluded.arrives_on, currency = excluded.currency
+            WHERE p.status IN ('reported', 'differs')
+            """,
+            (row.payout_ref, row.payout_id, row.connection, row.currency, row.net_minor, row.entries, row.arrives_on),
+        )
+
+
+async def keep_lines(conn: AsyncConnection, rows: Sequence[BankLineRow]) -> None:
+    await conn.execute(
+        "INSERT INTO bank_lines (bank_ref, connection, amount_minor, currency, line_text, booked_on) "
+        "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[]) "
+        "ON CONFLICT DO NOTHING",
+        columns([(r.bank_ref, r.connection, r.amount_minor, r.currency, r.line_text, r.booked_on) for r in rows]),
+    )
+
+
+async def open_payouts(conn: AsyncConnection) -> list[PayoutRow]:
+    async with conn.cursor(row_factory=class_row(PayoutRow)) as cursor:
+        await cursor.execute(f"SELECT {_PAYOUT} FROM payouts WHERE status IN ('reported', 'differs')")
+        return await cursor.fetchall()
+
+
+async def open_lines(conn: AsyncConnection) -> list[BankLineRow]:
+    async with conn.cursor(row_factory=class_row(BankLineRow)) as cursor:
+        await cursor.execute("SELECT * FROM bank_lines WHERE payout_ref = ''")
+        return await cursor.fetchall()
+
+
+async def by_id(conn: AsyncConnection, payout_id: str) -> PayoutRow | None:
+    async with conn.cursor(row_factory=class_row(PayoutRow)) as cursor:
+        await cursor.execute(f"SELECT {_PAYOUT} FROM payouts WHERE payout_id = %s", (payout_id,))
+        return await cursor.fetchone()
+
+
+async def pair(conn: AsyncConnection, payout_ref: str, bank_ref: str) -> None:
+    await conn.execute(
+        "UPDATE payouts SET status = 'banked', bank_ref = %s WHERE payout_ref = %s", (bank_ref, payout_ref)
+    )
+    await conn.execute("UPDATE bank_lines SET payout_ref = %s WHERE bank_ref = %s", (payout_ref, bank_ref))
+
+
+async def set_status(conn: AsyncConnection, payout_ref: str, status: str) -> None:
+    await conn.execute("UPDATE payouts SET status = %s WHERE payout_ref = %s", (status, payout_ref))
+
+
+_PAYOUT = "payout_ref, payout_id, connection, currency, net_minor, entries, arrives_on, status, bank_ref"

@@ -1,0 +1,56 @@
+"""A sweep finds what webhooks lost, remembers where it was, and reads late rows again."""
+
+from counterflow.engine.feeds import FeedPuller
+from counterflow.sdk.connector import Page, Signal
+from counterflow.sdk.manifest import Feed
+from counterflow.sdk.outcomes import Transient
+from tests.engine.toy import FakePsp, a_world, goodwill, request
+
+FEED = Feed("things", lag_seconds=60, every_seconds=300)
+
+
+def puller(world, feed=FEED):
+    return FeedPuller("psp", world.psp, feed, world.pool, world.clock)
+
+
+async def test_pages_become_facts_and_looks_and_a_restart_goes_on(fresh_database):
+    first = Page((request("R1"), Signal("things", "t1")), "c1", True)
+    pages = {"": first, "c1": Page((goodwill("R1", 1),), "c2", False)}
+    async with a_world(fresh_database, FakePsp(pages=pages)) as world:
+        assert await puller(world).pull_if_due() == 3
+        await world.settle()
+        assert len(world.psp.applied) == 2 and world.psp.fetched == ["t1"]
+        assert await puller(world).pull_if_due() == 0 and world.psp.pulls == ["", "c1"], "not due yet"
+        await world.later(301)
+        await puller(world).pull_if_due()
+        assert world.psp.pulls == ["", "c1", "c2"]
+
+
+async def test_a_row_that_appears_late_behind_the_cursor_is_found(fresh_database):
+    feed = Feed("things", lag_seconds=600, every_seconds=300)
+    psp = FakePsp(pages={"": Page((request("R1"),), "c1", False), "c1": Page((), "c2", False)})
+    async with a_world(fresh_database, psp) as world:
+        await puller(world, feed).pull_if_due()
+        psp.pages[""] = Page((request("R1"), request("late")), "c1", False)
+        for _ in range(4):
+            await world.later(301)
+            await puller(world, feed).pull_if_due()
+        await world.settle()
+        assert psp.pulls == ["", "", "c1", "c1", "c2"]
+        assert await world.one("SELECT count(*) FROM cases") == 2
+        assert await world.one("SELECT count(*) FROM cursors") == 3, "only what the overlap reaches back to"
+
+
+async def test_a_feed_that_fails_is_told_and_tried_again(fresh_database):
+    async with a_world(fresh_database) as world:
+
+        async def broken(feed, cursor):
+            raise Transient("down")
+
+        good, world.psp.pull = world.psp.pull, broken
+        assert await puller(world).pull_if_due() == 0
+        assert await world.one("SELECT kind, status FROM exceptions") == ("feed_failed", "open")
+        world.psp.pull = good
+        await world.later(31)
+        await puller(world).pull_if_due()
+        assert await world.one("SELECT kind, status FROM exceptions") == ("feed_failed", "withdrawn")

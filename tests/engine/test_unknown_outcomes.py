@@ -1,0 +1,197 @@
+"""Exactly once outside: what was lost on the way is looked up before anything is sent again."""
+
+import pytest
+
+from counterflow.sdk.manifest import Idempotency, Support
+from counterflow.sdk.outcomes import AuthFailed, Malformed, RateLimited, Rejected, Transient, UnknownOutcome
+from tests.engine.toy import FakePsp, Fault, a_world, goodwill, request, times
+
+LOST = UnknownOutcome("the answer was lost")
+
+
+async def reports(world):
+    rows = await world.rows(
+        "SELECT body::jsonb #>> '{fact,body,outcome}' FROM log WHERE body::jsonb #>> '{fact,kind}' = 'EffectReported' "
+        "ORDER BY seq"
+    )
+    return [row[0] for row in rows]
+
+
+async def test_a_lost_answer_is_looked_up_and_paid_once(fresh_database):
+    async with a_world(fresh_database, FakePsp(faults=[times(1, Fault(LOST, applies=True))])) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        assert await world.one("SELECT status FROM effects") == "unknown"
+        await world.later(60)
+        assert await reports(world) == ["unknown", "done"]
+        assert len(world.psp.applied) == len(world.psp.sends) == len(world.psp.finds) == 1
+
+
+async def test_a_lost_request_goes_out_again_under_the_same_key_after_a_look(fresh_database):
+    async with a_world(fresh_database, FakePsp(faults=[times(1, Fault(LOST))])) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        await world.later(60)
+        await world.later(60)
+        assert await reports(world) == ["unknown", "not_found", "done"]
+        assert len(world.psp.applied) == 1 and len(set(world.psp.sends)) == 1 and len(world.psp.sends) == 2
+
+
+async def test_while_the_look_up_fails_it_stays_unknown(fresh_database):
+    async with a_world(fresh_database, FakePsp(faults=[times(1, Fault(LOST, applies=True))])) as world:
+        world.psp.find_error = Transient("down")
+        await world.tell(request("R1"))
+        await world.settle()
+        for _ in range(20):
+            await world.later(700)
+        assert await world.one("SELECT status FROM effects") == "unknown"
+        assert await reports(world) == ["unknown"] and len(world.psp.finds) >= 19
+        world.psp.find_error = None
+        await world.later(700)
+        assert await reports(world) == ["unknown", "done"] and len(world.psp.sends) == 1
+
+
+async def test_the_other_side_gets_time_to_settle_before_it_is_asked(fresh_database):
+    psp = FakePsp({"PayLeg": Support(Idempotency.LOOKUP, settle_seconds=300)}, faults=[times(1, Fault(LOST))])
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        await world.later(299)
+        assert psp.finds == []
+        await world.later(2)
+        assert len(psp.finds) == 1
+
+
+async def test_where_nobody_can_tell_a_person_does(fresh_database):
+    psp = FakePsp({"PayLeg": Support(Idempotency.NONE)}, faults=[times(1, Fault(LOST))])
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        await world.later(100_000)
+        assert await world.one("SELECT status, attempts FROM effects") == ("parked", 1)
+        assert await reports(world) == ["parked"] and psp.finds == [] and len(psp.sends) == 1
+        assert await world.one("SELECT kind FROM exceptions WHERE status = 'open'") == "effect_parked"
+
+
+async def test_a_state_is_set_again_without_a_look(fresh_database):
+    psp = FakePsp({"PayLeg": Support(Idempotency.STATE)}, faults=[times(1, Fault(LOST, applies=True))])
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        await world.later(60)
+        assert await reports(world) == ["done"] and psp.finds == [] and len(psp.sends) == 2
+
+
+async def test_transient_failures_are_tried_again_and_bounded(fresh_database):
+    psp = FakePsp(faults=[times(1000, Fault(Transient("refused")))])
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        for _ in range(30):
+            await world.later(700)
+        assert await world.one("SELECT status, attempts, word FROM effects") == ("parked", 12, "transient")
+        assert len(psp.sends) == 12 and await reports(world) == ["parked"]
+
+
+async def test_a_rate_limit_pauses_the_connection_and_counts_no_attempt(fresh_database):
+    psp = FakePsp(faults=[times(1, Fault(RateLimited("slow down", retry_after=30)))], concurrency=1)
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"), request("R2"))
+        await world.settle()
+        assert len(psp.sends) == 1
+        await world.later(31)
+        assert sorted(await world.rows("SELECT status, attempts FROM effects")) == [("done", 1), ("done", 1)]
+
+
+async def test_a_refusal_is_final_and_told(fresh_database):
+    psp = FakePsp(faults=[times(1, Fault(Rejected("more than was paid", code="over_refund")))])
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        await world.later(10_000)
+        assert await world.one("SELECT status, code FROM effects") == ("rejected", "over_refund")
+        assert await reports(world) == ["rejected"] and len(psp.sends) == 1
+
+
+async def test_bad_credentials_stop_the_connection_and_keep_its_effects(fresh_database):
+    psp = FakePsp(faults=[times(1, Fault(AuthFailed("401")))], concurrency=1)
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"), request("R2"))
+        await world.settle()
+        await world.later(100_000)
+        assert await world.rows("SELECT status, attempts FROM effects") == [("planned", 0)] * 2
+        assert await world.one("SELECT circuit FROM connections") == "stopped"
+        assert await world.one("SELECT kind, subject FROM exceptions WHERE status = 'open'") == (
+            "connection_auth",
+            "psp",
+        )
+
+
+async def test_the_circuit_opens_and_lets_one_call_through(fresh_database):
+    psp = FakePsp(faults=[times(6, Fault(Transient("refused")))], concurrency=1)
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(*(request(f"R{n}") for n in range(10)))
+        await world.settle()
+        assert await world.one("SELECT circuit, failures FROM connections") == ("open", 5)
+        assert len(psp.sends) == 5
+        await world.later(5)
+        assert len(psp.sends) == 6, "one probe, which failed"
+        await world.later(30)
+        assert await world.one("SELECT circuit FROM connections") == "closed"
+        assert await world.rows("SELECT DISTINCT status FROM effects") == [("done",)]
+
+
+async def test_a_batch_that_is_refused_is_split_to_find_the_one(fresh_database):
+    def bad_one(effect):
+        return Fault(Rejected("this one", code="bad"), whole=True) if effect.command.leg_id == bad else None
+
+    psp = FakePsp({"PayLeg": Support(Idempotency.LOOKUP, batch=20)}, faults=[bad_one])
+    async with a_world(fresh_database, psp) as world:
+        facts = [request(f"R{n}") for n in range(20)]
+        bad = facts[7].fact_id
+        await world.tell(*facts)
+        await world.settle()
+        assert await world.rows("SELECT status, count(*) FROM effects GROUP BY 1 ORDER BY 1") == [
+            ("done", 19),
+            ("rejected", 1),
+        ]
+        assert len(psp.groups[0]) == 20 and len(psp.groups) <= 11
+        assert len(psp.applied) == len(set(psp.applied)) == 19
+
+
+async def test_a_read_that_breaks_its_contract_is_parked_as_drift(fresh_database):
+    from counterflow.core.facts import NoteAdded
+    from tests.engine.toy import a_fact
+
+    psp = FakePsp(faults=[lambda e: Fault(Malformed("no version")) if e.kind == "ReadSale" else None])
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"), a_fact(NoteAdded("read the sale", "bob"), "n1", "shop:return:R1"))
+        await world.settle()
+        assert await world.one("SELECT status FROM effects WHERE kind = 'ReadSale'") == "parked"
+        assert await world.one("SELECT kind FROM exceptions") == "drift"
+
+
+@pytest.mark.parametrize("raised", [RuntimeError("bug"), KeyError("x")])
+async def test_a_bug_in_a_connector_is_an_unknown_outcome(fresh_database, raised):
+    psp = FakePsp()
+    good = psp.send
+
+    async def send(effects):
+        if not psp.sends:
+            await good(effects)
+            raise raised
+        return await good(effects)
+
+    psp.send = send
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        await world.later(60)
+        assert await reports(world) == ["unknown", "done"] and len(psp.sends) == 1
+
+
+async def test_goodwill_after_the_fact_is_a_second_payment(fresh_database):
+    async with a_world(fresh_database) as world:
+        await world.tell(request("R1"), goodwill("R1", 1), goodwill("R1", 2))
+        await world.settle()
+        assert len(world.psp.applied) == 3

@@ -1,0 +1,105 @@
+"""A payout and its bank line meet to the cent, in any order; what differs is a person's."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from counterflow.core.effects import SettlementEntry
+from counterflow.core.facts import BankLineBooked, PayoutReported
+from counterflow.core.reconciliation.payouts import BankLine, Payout, match
+from counterflow.reconcile.payouts import Payouts
+from counterflow.sdk.manifest import Idempotency, Support
+from tests.engine.toy import FakePsp, a_fact, a_world, request
+
+ENTRIES = (
+    SettlementEntry("charge", "psp:charge:1", 10_000),
+    SettlementEntry("refund", "shop:return:R1", -2_000),
+    SettlementEntry("fee", "", -150),
+)
+
+
+def reported(net: int = 7_850, name: str = "po_12345"):
+    return a_fact(PayoutReported(f"psp:payout:{name}", net, "EUR", ENTRIES, "2026-03-02"), name, f"psp:payout:{name}")
+
+
+def booked(amount: int = 7_850, name: str = "b1", text: str = "STRIPE PO12345 TRANSFER"):
+    return a_fact(BankLineBooked(f"bank:line:{name}", amount, "EUR", text, "2026-03-03"), name, f"bank:line:{name}")
+
+
+def world_with_books(url: str):
+    psp = FakePsp({"PayLeg": Support(Idempotency.LOOKUP), "PostSettlement": Support(Idempotency.LOOKUP)})
+    return a_world(url, psp)
+
+
+async def kinds(world):
+    rows = await world.rows("SELECT body::jsonb #>> '{fact,kind}' FROM log ORDER BY seq")
+    return [row[0] for row in rows]
+
+
+async def run(world, *facts):
+    world.worker.cases.handlers = Payouts("psp").handlers
+    for fact in facts:
+        await world.tell(fact)
+        await world.settle()
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1)])
+async def test_a_payout_on_the_bank_settles_its_refunds_and_posts_once(fresh_database, order):
+    facts = (reported(), booked(), request("R1"))
+    async with world_with_books(fresh_database) as world:
+        await run(world, *(facts[n] for n in order), *facts)
+        assert await world.one("SELECT status, bank_ref FROM payouts") == ("posted", "bank:line:b1")
+        told = await kinds(world)
+        assert told.count("PayoutBanked") == told.count("SettlementPosted") == 1
+        assert await world.one("SELECT count(*) FROM effects WHERE kind = 'PostSettlement'") == 1
+
+
+async def test_a_difference_is_an_exception_until_the_report_is_corrected(fresh_database):
+    async with world_with_books(fresh_database) as world:
+        await run(world, request("R1"), reported(), booked(7_849))
+        assert await world.one("SELECT status FROM payouts") == "differs"
+        assert await world.one("SELECT kind, impact_minor, status FROM exceptions") == ("payout_differs", -1, "open")
+        assert "PayoutBanked" not in await kinds(world)
+
+
+async def test_entries_that_do_not_sum_up_are_never_matched(fresh_database):
+    async with world_with_books(fresh_database) as world:
+        await run(world, reported(7_000), booked(7_000))
+        assert await world.one("SELECT impact_minor FROM exceptions") == 850
+
+
+def payout(name: str, net: int, on: str = "2026-03-02") -> Payout:
+    return Payout(f"psp:payout:{name}", net, "EUR", net, on)
+
+
+def line(name: str, amount: int, text: str = "", on: str = "2026-03-02") -> BankLine:
+    return BankLine(f"bank:line:{name}", amount, "EUR", text, on)
+
+
+def test_without_a_name_only_an_amount_that_fits_one_of_each_is_a_match():
+    assert match([payout("abcdef", 5)], [line("1", 5)]).pairs == (("psp:payout:abcdef", "bank:line:1"),)
+    assert match([payout("abcdef", 5), payout("ghijkl", 5)], [line("1", 5)]).pairs == ()
+    assert match([payout("abcdef", 5)], [line("1", 5), line("2", 5)]).pairs == ()
+    assert match([payout("abcdef", 5)], [line("1", 5, on="2026-03-20")]).pairs == ()
+    assert match([payout("abcdef", 5)], [line("1", 5, "ABC-DEF"), line("2", 5)]).pairs == (
+        ("psp:payout:abcdef", "bank:line:1"),
+    )
+
+
+names = st.sampled_from(["aaaaaa", "bbbbbb", "cccccc"])
+payouts = st.lists(st.builds(payout, names, st.integers(1, 3)), unique_by=lambda p: p.payout_ref)
+lines = st.lists(
+    st.builds(line, st.sampled_from("1234"), st.integers(1, 3), st.one_of(st.just(""), names)),
+    unique_by=lambda row: row.bank_ref,
+)
+
+
+@given(payouts, lines, st.randoms())
+def test_the_order_of_reading_changes_nothing_and_pairs_are_equal_to_the_cent(ps, ls, random):
+    found = match(ps, ls)
+    random.shuffle(ps)
+    random.shuffle(ls)
+    assert match(ps, ls) == found
+    nets, amounts = {p.payout_ref: p.net_minor for p in ps}, {row.bank_ref: row.amount_minor for row in ls}
+    assert all(nets[p] == amounts[b] for p, b in found.pairs)
+    assert len({p for p, _ in found.pairs}) == len({b for _, b in found.pairs}) == len(found.pairs)
