@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from counterflow.core.facts import (
     Counted,
+    Fact,
     HoldPlaced,
     ItemsReceived,
     NoteAdded,
@@ -34,7 +35,7 @@ def a_sale(name: str, *, version: int = 0, root: str = "", serial: str = "") -> 
     )
 
 
-def sale_fact(name: str, **kwargs) -> object:
+def sale_fact(name: str, **kwargs) -> Fact:
     sale = a_sale(name, **kwargs)
     return a_fact(SaleRecorded(sale), f"{name}/{sale.version}", sale.sale_ref)
 

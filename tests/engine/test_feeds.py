@@ -41,16 +41,16 @@ async def test_a_row_that_appears_late_behind_the_cursor_is_found(fresh_database
         assert await world.one("SELECT count(*) FROM cursors") == 3, "only what the overlap reaches back to"
 
 
-async def test_a_feed_that_fails_is_told_and_tried_again(fresh_database):
+async def test_a_feed_that_fails_is_told_and_tried_again(fresh_database, monkeypatch):
     async with a_world(fresh_database) as world:
 
         async def broken(feed, cursor):
             raise Transient("down")
 
-        good, world.psp.pull = world.psp.pull, broken
+        monkeypatch.setattr(world.psp, "pull", broken)
         assert await puller(world).pull_if_due() == 0
         assert await world.one("SELECT kind, status FROM exceptions") == ("feed_failed", "open")
-        world.psp.pull = good
+        monkeypatch.undo()
         await world.later(31)
         await puller(world).pull_if_due()
         assert await world.one("SELECT kind, status FROM exceptions") == ("feed_failed", "withdrawn")

@@ -172,7 +172,7 @@ async def test_a_read_that_breaks_its_contract_is_parked_as_drift(fresh_database
 
 
 @pytest.mark.parametrize("raised", [RuntimeError("bug"), KeyError("x")])
-async def test_a_bug_in_a_connector_is_an_unknown_outcome(fresh_database, raised):
+async def test_a_bug_in_a_connector_is_an_unknown_outcome(fresh_database, monkeypatch, raised):
     psp = FakePsp()
     good = psp.send
 
@@ -182,7 +182,7 @@ async def test_a_bug_in_a_connector_is_an_unknown_outcome(fresh_database, raised
             raise raised
         return await good(effects)
 
-    psp.send = send
+    monkeypatch.setattr(psp, "send", send)
     async with a_world(fresh_database, psp) as world:
         await world.tell(request("R1"))
         await world.settle()

@@ -61,18 +61,18 @@ async def load(
     found = await conn.execute(
         """
         SELECT case_id, shard, version, sale_ref, root_sale, claims, states, exceptions, head_hash FROM cases
-        WHERE case_id = ANY(%(ids)s)
+        WHERE case_id = ANY(%(ids)s::text[])
         UNION SELECT case_id, shard, version, sale_ref, root_sale, claims, states, exceptions, head_hash FROM cases
-        WHERE sale_ref = ANY(%(sales)s) AND sale_ref <> ''
+        WHERE sale_ref = ANY(%(sales)s::text[]) AND sale_ref <> ''
         UNION SELECT case_id, shard, version, sale_ref, root_sale, claims, states, exceptions, head_hash FROM cases
-        WHERE root_sale IN (SELECT root_sale FROM cases WHERE case_id = ANY(%(ids)s)
+        WHERE root_sale IN (SELECT root_sale FROM cases WHERE case_id = ANY(%(ids)s::text[])
                             UNION SELECT unnest(%(roots)s::text[]))
           AND root_sale <> ''
         """,
-        {"ids": list(case_ids), "sales": list(sales), "roots": list(roots)},
+        {"ids": array(case_ids), "sales": array(sales), "roots": array(roots)},
         prepare=True,
     )
-    return [CaseRow(*row[:7], tuple(row[7]), bytes(row[8])) for row in await found.fetchall()]
+    return [CaseRow(*head, exceptions=tuple(open_), head_hash=digest) for *head, open_, digest in await found.fetchall()]
 
 
 async def insert(conn: AsyncConnection, writes: Sequence[CaseWrite]) -> int:

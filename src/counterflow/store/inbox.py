@@ -85,13 +85,15 @@ async def claim(conn: AsyncConnection, shard: int, limit: int) -> list[Waiting]:
 async def done(conn: AsyncConnection, fact_ids: Sequence[str]) -> None:
     """The log has them now; the id stays, so that a repeat is known."""
     await conn.execute(
-        "UPDATE inbox SET status = 'done', fact = '', reason = '' WHERE fact_id = ANY(%s)", (list(fact_ids),)
+        "UPDATE inbox SET status = 'done', fact = '', reason = '' WHERE fact_id = ANY(%s::text[])", (array(fact_ids),)
     )
 
 
 async def wait(conn: AsyncConnection, fact_ids: Sequence[str]) -> None:
     """Nobody knows their references yet: they wait for a case, or for the time when they open one."""
-    await conn.execute("UPDATE inbox SET status = 'waiting', rechecks = 0 WHERE fact_id = ANY(%s)", (list(fact_ids),))
+    await conn.execute(
+        "UPDATE inbox SET status = 'waiting', rechecks = 0 WHERE fact_id = ANY(%s::text[])", (array(fact_ids),)
+    )
 
 
 async def move(conn: AsyncConnection, shard_by_fact: Sequence[tuple[str, int]]) -> None:
@@ -116,7 +118,7 @@ async def wake_waiting(conn: AsyncConnection, refs: Iterable[str], shard: int) -
     """Facts that waited for one of these references are ready, in the shard of the case that has it."""
     found = await conn.execute(
         "UPDATE inbox SET status = 'ready', shard = %s WHERE status = 'waiting' AND refs && %s::text[]",
-        (shard, list(refs)),
+        (shard, array(refs)),
         prepare=True,
     )
     return found.rowcount

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from psycopg import AsyncConnection
 
-from counterflow.store.rows import columns
+from counterflow.store.rows import array, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +34,10 @@ async def find(conn: AsyncConnection, refs: Iterable[str]) -> dict[str, list[Tar
         SELECT x.ref, x.target, x.kind, coalesce(c.shard, -1), coalesce(c.root_sale, s.root, '')
         FROM xref x LEFT JOIN cases c ON x.kind = 'case' AND c.case_id = x.target
                     LEFT JOIN sales s ON x.kind = 'sale' AND s.sale_ref = x.target
-        WHERE x.ref = ANY(%s)
+        WHERE x.ref = ANY(%s::text[])
         ORDER BY x.kind, c.closed_at IS NOT NULL, c.opened_at DESC, x.target
         """,
-        (list(refs),),
+        (array(refs),),
         prepare=True,
     )
     result: dict[str, list[Target]] = {}
