@@ -52,7 +52,7 @@ async def timeline(conn: AsyncConnection, case_id: str) -> list[Entry]:
 
 
 async def facts_of(conn: AsyncConnection, case_id: str, kind: str) -> list[dict[str, Any]]:
-    """The bodies of the case's facts of one kind, in the order of the log, each with when it happened and who said it."""
+    """The bodies of the case's facts of one kind in the log's order, each with when it happened and who said it."""
     found = []
     for text in (await log.bodies(conn, [case_id]))[case_id]:
         row = msgspec.json.decode(text, type=_Row)
