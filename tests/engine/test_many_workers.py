@@ -15,6 +15,8 @@ import pytest
 from counterflow.core.effects import Effect
 from counterflow.engine import worker as worker_module
 from counterflow.engine.worker import Worker
+from counterflow.sdk.connector import Page
+from counterflow.sdk.manifest import Feed
 from counterflow.sdk.outcomes import Done, Outcome
 from counterflow.store.pool import make_pool
 from tests.engine.toy import SETTING, FakePsp, a_world, decide, goodwill, request
@@ -128,6 +130,39 @@ async def test_a_lost_connection_to_the_database_is_survived(fresh_database):
 
         await until(told)
         await until(lambda: closed(2))
+
+
+async def test_calls_under_way_are_recorded_when_the_worker_is_told_to_stop(fresh_database):
+    with psycopg.connect(fresh_database, autocommit=True) as conn:
+        conn.execute(OUTSIDE)
+    async with a_world(fresh_database, TablePsp(fresh_database, 0.3)) as world:
+        await world.tell(request("R1"))
+        async with running(world.worker):
+
+            async def sending():
+                return await world.one("SELECT count(*) FROM outside") == 1
+
+            await until(sending)
+        assert await world.one("SELECT status FROM effects") == "done"
+
+
+async def test_a_worker_pulls_feeds_that_are_due(fresh_database):
+    psp = FakePsp(feeds=(Feed("things"),), pages={"": Page((request("R1"),), "c1", False)})
+    async with a_world(fresh_database, psp) as world, running(world.worker):
+
+        async def closed():
+            return await world.one("SELECT count(*) FROM cases WHERE status = 'closed'") == 1
+
+        await until(closed)
+        assert psp.pulls == [""]
+
+
+async def test_effects_for_a_connection_that_is_gone_are_shown(fresh_database):
+    async with a_world(fresh_database) as world:
+        await world.tell(request("R1"))
+        await world.drain()
+        await Worker(world.pool, fresh_database, SETTING, {}, world.clock, decide).prepare()
+        assert await world.one("SELECT kind, subject FROM exceptions") == ("connection_missing", "psp")
 
 
 @pytest.mark.parametrize("round_", [1, 2, 3])

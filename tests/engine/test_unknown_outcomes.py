@@ -3,7 +3,7 @@
 import pytest
 
 from counterflow.sdk.manifest import Idempotency, Support
-from counterflow.sdk.outcomes import AuthFailed, Malformed, RateLimited, Rejected, Transient, UnknownOutcome
+from counterflow.sdk.outcomes import Accepted, AuthFailed, Malformed, RateLimited, Rejected, Transient, UnknownOutcome
 from tests.engine.toy import FakePsp, Fault, a_world, goodwill, request, times
 
 LOST = UnknownOutcome("the answer was lost")
@@ -188,6 +188,25 @@ async def test_a_bug_in_a_connector_is_an_unknown_outcome(fresh_database, monkey
         await world.settle()
         await world.later(60)
         assert await reports(world) == ["unknown", "done"] and len(psp.sends) == 1
+
+
+async def test_what_is_accepted_is_asked_about_until_it_is_done(fresh_database, monkeypatch):
+    psp = FakePsp()
+
+    async def accepts(effects):
+        psp.sends += [effect.effect_id for effect in effects]
+        return [Accepted("there-1") for _ in effects]
+
+    monkeypatch.setattr(psp, "send", accepts)
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        await world.later(3600)
+        assert await world.one("SELECT status, ref FROM effects") == ("accepted", "there-1")
+        assert await reports(world) == ["accepted"] and len(psp.finds) == 1
+        psp.applied = list(psp.sends)
+        await world.later(3600)
+        assert await reports(world) == ["accepted", "done"] and len(psp.sends) == 1
 
 
 async def test_goodwill_after_the_fact_is_a_second_payment(fresh_database):

@@ -1,5 +1,7 @@
 """The drain of a shard: claim facts, read what they need, decide in memory, write all of it in one transaction."""
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -23,6 +25,7 @@ from counterflow.store.inbox import Incoming
 from counterflow.store.shards import PAYOUTS, shard_of, wake
 
 BATCH = 200
+BREATH_SECONDS = 0.02  # decisions let the calls of the same process go on this often
 STALE_TRIES = 5
 
 # What takes facts that no case owns (payouts, bank lines), in the drain's transaction.
@@ -84,8 +87,12 @@ class CaseDrain:
             items = await self._handle(conn, items, now)
             known = await self._read(conn, shard, items)
             batch = Batch(shard, now, known, self.decide, self.setting)
+            breath = time.perf_counter()
             for item in items:
                 batch.take(item)
+                if time.perf_counter() - breath > BREATH_SECONDS:
+                    await asyncio.sleep(0)
+                    breath = time.perf_counter()
             await self._write(conn, batch, unreadable)
         for case in batch.opened.values():
             if case.view is not None:

@@ -5,6 +5,7 @@ into what it is: unknown.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -62,6 +63,7 @@ class EffectDrain:
     ended: list[list[Ended]] = field(default_factory=list)  # per call
     calls: set[asyncio.Task[None]] = field(default_factory=set)
     turn: int = 0
+    grace_seconds: float = 0.0  # how long calls may still take when `run` is cancelled
     row: connections.ConnectionRow | None = None
 
     async def run(self) -> None:
@@ -72,8 +74,7 @@ class EffectDrain:
                 if not await self.step():
                     await self.wake.wait()
         finally:
-            for call in self.calls:
-                call.cancel()
+            await self._finish()
 
     async def step(self) -> bool:
         """Record what ended, start what may start; False when there was nothing of either."""
@@ -82,6 +83,17 @@ class EffectDrain:
             await self._record(ended)
         started = await self._claim()
         return bool(ended) or started
+
+    async def _finish(self) -> None:
+        """Let calls under way end and be recorded; what is cut off is found in `sending` and looked up by others."""
+        if self.calls and self.grace_seconds:
+            await asyncio.wait(self.calls, timeout=self.grace_seconds)
+        for call in self.calls:
+            call.cancel()
+        if self.ended:
+            with contextlib.suppress(psycopg.OperationalError):
+                ended, self.ended = self.ended, []
+                await self._record(ended)
 
     async def settle(self) -> None:
         """Work until nothing is due and nothing is under way: for tests, commands and simulations."""

@@ -1,6 +1,5 @@
 """Sweeps: feeds are pulled page by page, so that what webhooks lost is found, and late rows behind the cursor too."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -27,12 +26,6 @@ class FeedPuller:
     feed: Feed
     pool: Pool
     clock: Clock
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            await self.pull_if_due()
-            await asyncio.sleep(min(1.0, self.feed.every_seconds))
 
     async def pull_if_due(self) -> int:
         """Facts and signals that were new; 0 when it was not due or the other side did not answer."""

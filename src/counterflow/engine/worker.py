@@ -8,12 +8,14 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import psycopg
 import structlog
 from psycopg import AsyncConnection
 
+from counterflow.core.ids import make_id
 from counterflow.core.returns.case import Setting
 from counterflow.engine import timers
 from counterflow.engine.batch import Decide
@@ -21,13 +23,15 @@ from counterflow.engine.cases import CaseDrain, Handler
 from counterflow.engine.effects import EffectDrain, recover
 from counterflow.engine.feeds import FeedPuller
 from counterflow.sdk.connector import Clock, Connector
-from counterflow.store import connections, effects, inbox
+from counterflow.store import connections, cursors, effects, exceptions, inbox
 from counterflow.store.cases import Stale
+from counterflow.store.exceptions import Raised
 from counterflow.store.pool import Pool, connect
 from counterflow.store.shards import CHANNEL, LOCK_DUTY, LOCK_SHARD, LOCK_WORKER, lock_number
 
 SWEEP_SECONDS = 1.0
 AGAIN_SECONDS = 1.0  # after the database was gone
+GRACE_SECONDS = 10.0  # calls under way when the worker is told to stop may end and be recorded
 
 logger = structlog.get_logger(__name__)
 
@@ -48,6 +52,8 @@ class Worker:
     worker_id: str = field(default_factory=lambda: uuid4().hex)
     cases: CaseDrain = field(init=False)
     pumps: dict[str, EffectDrain] = field(init=False, default_factory=dict)
+    pullers: dict[tuple[str, str], FeedPuller] = field(init=False, default_factory=dict)
+    pulling: set[tuple[str, str]] = field(init=False, default_factory=set)
     dirty: asyncio.Queue[int] = field(init=False, default_factory=asyncio.Queue)
     queued: set[int] = field(init=False, default_factory=set)
     draining: set[int] = field(init=False, default_factory=set)
@@ -67,6 +73,8 @@ class Worker:
                     await asyncio.wait({stopping}, timeout=AGAIN_SECONDS)
                     self.worker_id = uuid4().hex  # what the old name was sending is unknown now
                 else:
+                    for pump in self.pumps.values():
+                        pump.grace_seconds = GRACE_SECONDS
                     working.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
                         await working
@@ -75,9 +83,20 @@ class Worker:
 
     async def prepare(self) -> None:
         """Rows for the connections and a pump for each. `run` does it; a test that steps by hand calls it."""
+        now = self.clock()
         async with self.pool.connection() as conn:
             for name, connector in self.connectors.items():
-                await connections.ensure(conn, name, connector.manifest.limits.burst, self.clock())
+                await connections.ensure(conn, name, connector.manifest.limits.burst, now)
+                for feed in connector.manifest.feeds:
+                    await cursors.ensure(conn, name, feed.name, now)
+            stranded = await effects.stranded(conn, list(self.connectors))
+            await exceptions.put(conn, [missing_exception(name, count, now) for name, count in stranded.items()])
+        self.pullers = {
+            (name, feed.name): FeedPuller(name, connector, feed, self.pool, self.clock)
+            for name, connector in self.connectors.items()
+            for feed in connector.manifest.feeds
+            if self.feeds
+        }
         self.pumps = {
             name: EffectDrain(name, connector, self.pool, self.clock, self.worker_id)
             for name, connector in self.connectors.items()
@@ -85,7 +104,7 @@ class Worker:
 
     async def _work(self) -> None:
         await self.prepare()
-        self.dirty, self.queued, self.draining = asyncio.Queue(), set(), set()
+        self.dirty, self.queued, self.draining, self.pulling = asyncio.Queue(), set(), set(), set()
         async with await connect(self.url) as control, contextlib.AsyncExitStack() as stack:
             await control.execute("SELECT pg_advisory_lock(%s, %s)", (LOCK_WORKER, lock_number(self.worker_id)))
             await control.execute(f"LISTEN {CHANNEL}")
@@ -93,15 +112,11 @@ class Worker:
             sweeps = await stack.enter_async_context(await connect(self.url))
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen(control))
-                group.create_task(self._sweeps(sweeps))
+                group.create_task(self._sweeps(sweeps, group))
                 for conn in drains:
                     group.create_task(self._drain_shards(conn))
                 for pump in self.pumps.values():
                     group.create_task(pump.run())
-                if self.feeds:
-                    for name, connector in self.connectors.items():
-                        for feed in connector.manifest.feeds:
-                            group.create_task(FeedPuller(name, connector, feed, self.pool, self.clock).run())
 
     # ---- waking ------------------------------------------------------------------------------------------------------
 
@@ -114,14 +129,24 @@ class Worker:
                 self.pumps[name].wake.set()
         raise psycopg.OperationalError("the connection that listens has ended")
 
-    async def _sweeps(self, conn: AsyncConnection) -> None:
+    async def _sweeps(self, conn: AsyncConnection, group: asyncio.TaskGroup) -> None:
         while True:
             for shard in await sweep(conn, self.clock):
                 self._wake_shard(shard)
             for name in await effects.due_connections(conn, list(self.pumps), self.clock()):
                 self.pumps[name].wake.set()
+            for feed in await cursors.due(conn, self.clock()) if self.pullers else ():
+                if feed in self.pullers and feed not in self.pulling:
+                    self.pulling.add(feed)
+                    group.create_task(self._pull(feed))
             await recover(self.pool, dict(self.connectors), self.worker_id, self.clock())
             await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _pull(self, feed: tuple[str, str]) -> None:
+        try:
+            await self.pullers[feed].pull_if_due()
+        finally:
+            self.pulling.discard(feed)
 
     def _wake_shard(self, shard: int) -> None:
         if shard not in self.queued:
@@ -170,6 +195,20 @@ async def sweep(conn: AsyncConnection, clock: Clock) -> set[int]:
             await inbox.open_due(conn, clock())
             await inbox.recheck_waiting(conn)
     return await inbox.ready_shards(conn)
+
+
+def missing_exception(name: str, effects_waiting: int, now: datetime) -> Raised:
+    """Effects for a connection that this worker does not know: it was renamed or taken out of the configuration."""
+    return Raised(
+        make_id("ex", "connection_missing", name),
+        "connection_missing",
+        "high",
+        "operations",
+        name,
+        now,
+        now + timedelta(hours=4),
+        f"{effects_waiting} effects are for {name}, which is not configured. Configure it again, or discard them",
+    )
 
 
 def _log_end(working: "asyncio.Task[None]") -> None:

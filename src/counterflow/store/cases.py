@@ -72,7 +72,10 @@ async def load(
         {"ids": array(case_ids), "sales": array(sales), "roots": array(roots)},
         prepare=True,
     )
-    return [CaseRow(*head, exceptions=tuple(open_), head_hash=digest) for *head, open_, digest in await found.fetchall()]
+    return [
+        CaseRow(case_id, shard, version, sale_ref, root, claims, states, tuple(open_), digest)
+        for case_id, shard, version, sale_ref, root, claims, states, open_, digest in await found.fetchall()
+    ]
 
 
 async def insert(conn: AsyncConnection, writes: Sequence[CaseWrite]) -> int:

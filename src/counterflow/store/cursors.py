@@ -15,6 +15,20 @@ async def take_due(conn: AsyncConnection, connection: str, feed: str, now: datet
     return await found.fetchone() is not None
 
 
+async def ensure(conn: AsyncConnection, connection: str, feed: str, now: datetime) -> None:
+    """The feed is due at once unless it is known."""
+    await conn.execute(
+        "INSERT INTO pulls (connection, feed, due_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+        (connection, feed, now),
+    )
+
+
+async def due(conn: AsyncConnection, now: datetime) -> list[tuple[str, str]]:
+    """(connection, feed) of all that should be pulled."""
+    found = await conn.execute("SELECT connection, feed FROM pulls WHERE due_at <= %s", (now,), prepare=True)
+    return [(row[0], row[1]) for row in await found.fetchall()]
+
+
 async def set_due(conn: AsyncConnection, connection: str, feed: str, due_at: datetime, message: str = "") -> None:
     await conn.execute(
         "INSERT INTO pulls (connection, feed, due_at, message) VALUES (%s, %s, %s, %s) "

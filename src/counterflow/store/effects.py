@@ -242,6 +242,16 @@ async def due_connections(conn: AsyncConnection, names: Sequence[str], now: date
     return {row[0] for row in await found.fetchall()}
 
 
+async def stranded(conn: AsyncConnection, known: Sequence[str]) -> dict[str, int]:
+    """How many open effects are for connections that are not among the known ones."""
+    found = await conn.execute(
+        "SELECT connection, count(*) FROM effects WHERE status IN ('planned', 'unknown', 'accepted') "
+        "AND connection <> ALL(%s) GROUP BY 1",
+        (list(known),),
+    )
+    return {row[0]: int(row[1]) for row in await found.fetchall()}
+
+
 async def next_due(conn: AsyncConnection) -> datetime | None:
     """When the next waiting effect is due: where a demo or a simulation may jump to."""
     found = await conn.execute("SELECT min(not_before) FROM effects WHERE status IN ('planned', 'unknown', 'accepted')")
