@@ -127,6 +127,8 @@ class Maker(Protocol):
     """What the entry point `counterflow.connectors` names: manifest, configuration model and constructor."""
 
     manifest: Manifest
-    Config: type[BaseModel]
+
+    @property
+    def Config(self) -> type[BaseModel]: ...
 
     def make(self, config: Any, context: Context) -> Connector: ...

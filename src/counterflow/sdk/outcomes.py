@@ -71,8 +71,8 @@ class Conflict(ConnectorError):
 
     word = "conflict"
 
-    def __init__(self, message: str, *, actual: str = "", code: str = "") -> None:
-        super().__init__(message, code=code)
+    def __init__(self, message: str, *, actual: str = "", code: str = "", field: str = "") -> None:
+        super().__init__(message, code=code, field=field)
         self.actual = actual
 
 

@@ -1,0 +1,14 @@
+"""The conformance kit: what every connector has to hold to, run from its manifest against its simulator.
+
+A connector's package has a module `conformance` with a class `Harness(counterflow.sdk.testing.Harness)`. Then
+
+    counterflow conformance NAME                                     runs every check that applies
+    class TestAcme(ConnectorConformance): Harness = AcmeHarness      runs the same under pytest
+
+(`ConnectorConformance` is in `counterflow.sdk.testing.conformance`, the only module here that needs pytest.)
+"""
+
+from counterflow.sdk.testing.check import Case, Result, Skipped, cases, harness_of, run, run_harness
+from counterflow.sdk.testing.harness import CONNECTION, Harness
+
+__all__ = ["CONNECTION", "Case", "Harness", "Result", "Skipped", "cases", "harness_of", "run", "run_harness"]

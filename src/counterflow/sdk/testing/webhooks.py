@@ -1,0 +1,169 @@
+"""Webhooks: what the outside signed gets in, everything else is AuthFailed; a repeat is known as one."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from counterflow.sdk.connector import Delivery
+from counterflow.sdk.outcomes import AuthFailed, ConnectorError, Malformed
+from counterflow.sdk.testing.check import check, topics
+from counterflow.sdk.testing.harness import Harness
+from counterflow.sdk.testing.reads import sound, told_as
+
+_TRANSPORT = frozenset(
+    {"host", "accept", "accept-encoding", "connection", "user-agent", "content-length", "content-type"}
+)
+
+
+async def deliveries(harness: Harness) -> list[Delivery]:
+    """What the outside says when something happens in every feed that has webhooks."""
+    for feed in harness.manifest.feeds:
+        if feed.webhooks:
+            await harness.happen(feed.name)
+    found = await harness.told()
+    assert found, "nothing was delivered: the simulator sends no webhooks, or no feed names its topics"
+    return found
+
+
+def refused(harness: Harness, delivery: Delivery, why: str) -> None:
+    try:
+        harness.connector.verify(delivery)
+    except AuthFailed:
+        return
+    except ConnectorError as error:
+        raise AssertionError(f"{why} gave {error.word}, expected auth_failed") from None
+    raise AssertionError(f"{why} was let in")
+
+
+@check(topics)
+async def a_good_signature(harness: Harness, _: str) -> None:
+    """What the outside signed gets in, has an identity of its own, and gives sound facts or signals."""
+    found = await deliveries(harness)
+    for delivery in found:
+        harness.connector.verify(delivery)
+        sound(harness, harness.connector.translate(delivery))
+    ids = [harness.connector.identify(delivery) for delivery in found]
+    assert all(ids), "a delivery has no identity"
+    assert len(set(ids)) == len(ids), "two different deliveries have one identity: one would be dropped"
+    assert any(harness.connector.translate(delivery) for delivery in found), "no delivery told anything"
+
+
+@check(topics)
+async def a_flipped_bit(harness: Harness, _: str) -> None:
+    """One changed bit of the body, or of what the signature covers, is AuthFailed."""
+    delivery = (await deliveries(harness))[0]
+    size = len(delivery.body)
+    for place in {0, size // 3, size // 2, size - 1}:
+        body = bytearray(delivery.body)
+        body[place] ^= 1
+        refused(harness, replace(delivery, body=bytes(body)), f"a flipped bit in byte {place}")
+    refused(harness, replace(delivery, body=delivery.body + b" "), "a byte more")
+    refused(harness, replace(delivery, body=b""), "an empty body")
+
+
+@check(topics)
+async def an_old_signature(harness: Harness, _: str) -> None:
+    """A signature of an hour ago, or from an hour ahead, is AuthFailed; two minutes of skew are not."""
+    delivery = (await deliveries(harness))[0]
+    for seconds in (3600, -3600):
+        later = replace(delivery, received_at=delivery.received_at + timedelta(seconds=seconds))
+        refused(harness, later, f"a signature {seconds} seconds off")
+    for seconds in (120, -120):
+        harness.connector.verify(replace(delivery, received_at=delivery.received_at + timedelta(seconds=seconds)))
+
+
+@check(topics)
+async def a_missing_header(harness: Harness, _: str) -> None:
+    """Without its signature, with a strange one or with two, a delivery is AuthFailed."""
+    delivery = (await deliveries(harness))[0]
+    signed = {name: values for name, values in delivery.headers.items() if name not in _TRANSPORT}
+    needed = [name for name in signed if not _gets_in(harness, _with(delivery, {name: ()}))]
+    assert needed, "the delivery gets in without any of its headers"
+    refused(harness, replace(delivery, headers={}), "a delivery without headers")
+    for name in needed:
+        refused(harness, _with(delivery, {name: ("",)}), f"an empty {name}")
+        refused(harness, _with(delivery, {name: ("é=\x00,v1=zz",)}), f"a strange {name}")
+        refused(harness, _with(delivery, {name: (*signed[name], "other")}), f"a doubled {name}")
+
+
+@check(topics)
+async def another_secret(harness: Harness, _: str) -> None:
+    """What somebody else's secret signed is AuthFailed."""
+    delivery = (await deliveries(harness))[0]
+    others: dict[str, Any] = {
+        name: f"{value[:6]}{value[6:][::-1]}" for name, value in _webhook_secrets(harness).items()
+    }
+    assert others, "no secret field is for webhooks: name it webhook_secret"
+    other = harness.connect(**others)
+    try:
+        other.verify(delivery)
+    except AuthFailed:
+        return
+    raise AssertionError("the secret does not matter")
+
+
+@check(topics)
+async def a_repeat_is_known(harness: Harness, _: str) -> None:
+    """A retry, signed anew, has the same identity and the same facts."""
+    harness.receiver_status = 503
+    first = await deliveries(harness)
+    harness.receiver_status = 202
+    harness.clock.advance(600)
+    again = await harness.told()
+    assert again, "the simulator does not retry"
+    identities = {harness.connector.identify(delivery) for delivery in first}
+    for delivery in again:
+        harness.connector.verify(delivery)
+        assert harness.connector.identify(delivery) in identities, "a retry has another identity"
+    by_id = {harness.connector.identify(delivery): delivery for delivery in first}
+    for delivery in again:
+        before = by_id[harness.connector.identify(delivery)]
+        told = [told_as(harness.connector.translate(each)) for each in (before, delivery)]
+        assert told[0] == told[1], "a retry gave other fact ids"
+
+
+@check(topics)
+async def an_unknown_topic(harness: Harness, _: str) -> None:
+    """A signed delivery of a kind that we do not know is taken and gives nothing."""
+    delivery = harness.sign(harness.unknown_topic())
+    harness.connector.verify(delivery)
+    assert harness.connector.identify(delivery), "it has no identity"
+    told = list(harness.connector.translate(delivery))
+    assert told == [], f"an unknown topic gave {told}"
+
+
+@check(topics)
+async def a_broken_body(harness: Harness, _: str) -> None:
+    """A signed body that breaks the contract is Malformed, never a crash."""
+    topic = harness.manifest.topics[0].encode()
+    bodies = (b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"id": 7, "type": "%s", "data": null}' % topic)
+    for body in bodies:
+        delivery = harness.sign(body)
+        try:
+            harness.connector.verify(delivery)
+            harness.connector.identify(delivery)
+            harness.connector.translate(delivery)
+        except (Malformed, AuthFailed):
+            continue
+        raise AssertionError(f"{body!r} was understood")
+
+
+def _with(delivery: Delivery, headers: Mapping[str, tuple[str, ...]]) -> Delivery:
+    return replace(delivery, headers={**delivery.headers, **headers})
+
+
+def _gets_in(harness: Harness, delivery: Delivery) -> bool:
+    try:
+        harness.connector.verify(delivery)
+    except AuthFailed:
+        return False
+    return True
+
+
+def _webhook_secrets(harness: Harness) -> dict[str, str]:
+    return {
+        name: str(harness.config[name])
+        for name in harness.manifest.secret_fields
+        if ("webhook" in name or "signing" in name) and harness.config.get(name)
+    }
