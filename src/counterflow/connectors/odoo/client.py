@@ -1,0 +1,179 @@
+"""JSON-2: one POST per method call, and `load`, the one write of Odoo that happens once however often it is sent.
+
+`load` creates records under external ids (module `cf`, name = our key); the index on those ids is unique. It fails with
+HTTP 200, and it also "fails" on a record that exists and has moved on: then the look-up by external id decides.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+from counterflow.sdk.http import Transport, json_of, raise_for, redact
+from counterflow.sdk.outcomes import AuthFailed, ConnectorError, NotFound, Rejected, Transient, UnknownOutcome
+
+MODULE = "cf"
+_CONFLICT = "could not serialize access"
+_FORBIDDEN = "You are not allowed to"
+_LOAD_TRIES = 4
+_PROXY_STATUS = frozenset((429, 502, 503, 504))
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One record for `load`: our key, its own cells, and its lines (each gets the key with its number)."""
+
+    key: str
+    head: dict[str, Any]
+    lines_field: str = ""
+    lines: Sequence[dict[str, Any]] = field(default_factory=tuple)
+
+
+class Client:
+    """Calls in Odoo's words. `ask` only reads; `do` changes something, so its lost answer is an unknown outcome."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    async def ask(self, model: str, method: str, **body: Any) -> Any:
+        return await self._call(model, method, body, write=False)
+
+    async def do(self, model: str, method: str, **body: Any) -> Any:
+        return await self._call(model, method, body, write=True)
+
+    async def search(
+        self, model: str, domain: list[Any], fields: Sequence[str], limit: int = 0, order: str = ""
+    ) -> list[dict[str, Any]]:
+        """Rows; a many2one is a plain id (False without value)."""
+        more: dict[str, Any] = {"limit": limit} if limit else {}
+        if order:
+            more["order"] = order
+        rows = await self.ask(model, "search_read", domain=domain, fields=list(fields), load=None, **more)
+        return list(rows)
+
+    async def read(self, model: str, ids: Sequence[int], fields: Sequence[str]) -> list[dict[str, Any]]:
+        """Rows of the ids that exist."""
+        return list(await self.ask(model, "read", ids=list(ids), fields=list(fields), load=None))
+
+    async def version(self) -> str:
+        response = await self.transport.request("GET", "/web/version", write=False)
+        raise_for(response, write=False)
+        return str(json_of(response, write=False).get("version", ""))
+
+    async def find(self, xml_id: str) -> tuple[str, int] | None:
+        """(model, id) of an external id; None when there is none, or its record was deleted."""
+        module, _, name = xml_id.partition(".")
+        body = {"module": module, "xml_id": name}
+        response = await self._post("ir.model.data", "check_object_reference", body, write=False)
+        if response.status_code == 500 and _said(response).get("message", "").startswith("External ID not found"):
+            return None  # how Odoo says "no such id": a ValueError, not a failure
+        _raise_for(response, "ir.model.data.check_object_reference", write=False)
+        model, id = json_of(response, write=False)
+        return (str(model), int(id)) if id else None
+
+    async def find_key(self, key: str, model: str) -> int:
+        """The id of our record under a key, 0 when it does not exist."""
+        found = await self.find(f"{MODULE}.{key}")
+        if found is not None and found[0] != model:
+            raise Rejected(f"the key {key} belongs to a {found[0]} in Odoo, not to a {model}: delete that external id")
+        return found[1] if found else 0
+
+    async def load(self, model: str, documents: Sequence[Document]) -> list[int]:
+        """The ids of the documents, created now or before, in order; all or none are created.
+
+        Raises Rejected with Odoo's words when one cannot be; Transient after too many conflicts with other writers.
+        """
+        fields, data = _table(documents)
+        for attempt in range(_LOAD_TRIES):
+            answer = await self.do(model, "load", fields=fields, data=data)
+            if not isinstance(answer, dict):
+                raise UnknownOutcome(f"{model}.load answered with something that is no result: {redact(str(answer))}")
+            if answer.get("ids"):
+                return [int(id) for id in answer["ids"]]
+            said = "; ".join(str(message.get("message", "")).strip() for message in answer.get("messages", ()))
+            if _CONFLICT not in said:
+                return await self._existing(model, documents, said)
+            await asyncio.sleep(0.05 * 2**attempt)
+        raise Transient(f"{model}.load keeps meeting other writers: {redact(said)}")
+
+    async def _existing(self, model: str, documents: Sequence[Document], said: str) -> list[int]:
+        ids = [await self.find_key(document.key, model) for document in documents]
+        if all(ids):
+            return ids
+        if _FORBIDDEN in said:
+            raise AuthFailed(f"{redact(said)}. Give the integration user the group, then resume the connection")
+        raise Rejected(f"Odoo does not take the {model}: {redact(said)}", code="load")
+
+    async def _call(self, model: str, method: str, body: dict[str, Any], *, write: bool) -> Any:
+        response = await self._post(model, method, body, write=write)
+        _raise_for(response, f"{model}.{method}", write=write)
+        return json_of(response, write=write)
+
+    async def _post(self, model: str, method: str, body: dict[str, Any], *, write: bool) -> httpx2.Response:
+        return await self.transport.request("POST", f"/json/2/{model}/{method}", write=write, json=body)
+
+
+def _table(documents: Sequence[Document]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of strings: a document's first row holds its head and first line, further rows only lines."""
+    heads = list(dict.fromkeys(name for document in documents for name in document.head))
+    child = next((document.lines_field for document in documents if document.lines_field), "")
+    lines = list(dict.fromkeys(name for document in documents for line in document.lines for name in line))
+    fields = ["id", *heads, *((f"{child}/id",) if child else ()), *(f"{child}/{name}" for name in lines)]
+    data = []
+    for document in documents:
+        head = [f"{MODULE}.{document.key}", *(_cell(document.head.get(name)) for name in heads)]
+        for number, line in enumerate(document.lines or ({},), start=1):
+            cells = [f"{MODULE}.{document.key}_l{number}"] if child and line else [""] if child else []
+            data.append([*head, *cells, *(_cell(line.get(name)) for name in lines)])
+            head = [""] * len(head)
+    return fields, data
+
+
+def _cell(value: Any) -> str:
+    if value is None or value is False:
+        return ""
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value))
+    return str(value)
+
+
+def _said(response: httpx2.Response) -> dict[str, Any]:
+    """The JSON error body; {} for HTML and the like. Never shows `debug`, which is a traceback with values."""
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _raise_for(response: httpx2.Response, operation: str, *, write: bool) -> None:
+    """Odoo's error classes to the eight words. A 500 with a Python error rolled back: it will never work."""
+    status = response.status_code
+    if status < 300:
+        return
+    body = _said(response)
+    name, message = str(body.get("name", "")), redact(str(body.get("message", "")).strip())
+    if not name or status in _PROXY_STATUS:
+        if status == 404 and "database" in response.text.lower():
+            raise AuthFailed("Odoo does not serve this database: correct `database` of the connection")
+        raise_for(response, write=write, message=message)
+    raise _error(status, name, f"{operation}: {message}", write=write)
+
+
+def _error(status: int, name: str, message: str, *, write: bool) -> ConnectorError:
+    kind = name.rpartition(".")[2]
+    if status == 401:
+        return AuthFailed(f"{message}. The API key is wrong, revoked or expired: make a new one", code=kind)
+    if status == 403:
+        return AuthFailed(f"{message}. Give the integration user the right, then resume the connection", code=kind)
+    if kind == "MissingError":
+        return NotFound(f"{message}. It was deleted in Odoo", code=kind)
+    if status == 409 or kind == "SerializationFailure":
+        return Transient(f"{message} (other writers hold it)", code=kind)  # rolled back, after Odoo's own five tries
+    if name.startswith("psycopg2."):
+        return UnknownOutcome(message, code=kind) if write else Transient(message, code=kind)
+    if status == 404:
+        return Rejected(f"{message}. Install the Odoo app that brings it", code=kind)
+    return Rejected(message, code=kind)

@@ -1,0 +1,205 @@
+"""The feed `documents`: credit notes, returns and refund payments that changed in Odoo, ours and other people's.
+
+Polled by `write_date` (Community sends no webhooks). A sweep starts a little before the last one ended, because a slow
+transaction commits rows with an older date; within a sweep the pages follow each other by second, so a second is read
+again rather than cut in two.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from counterflow.connectors.odoo.session import Odoo
+from counterflow.core.facts import DocumentMoved, Fact
+from counterflow.core.ids import fact_id
+from counterflow.core.money import exponent
+from counterflow.sdk.connector import Page
+from counterflow.sdk.outcomes import NotFound, Rejected
+
+FEED = "documents"
+LIMIT = 100
+_KEY = re.compile(r"cf\.(ef_[0-9a-z]{26})(_\d+)?")
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """How one model becomes DocumentMoved."""
+
+    model: str
+    posting: str
+    domain: tuple[Any, ...]
+    fields: tuple[str, ...]
+    states: dict[str, str]
+
+
+SOURCES = (
+    Source(
+        "account.move",
+        "credit_note",
+        (["move_type", "=", "out_refund"],),
+        ("name", "state", "payment_state", "amount_total", "currency_id", "date", "invoice_origin", "write_uid"),
+        {"draft": "drafted", "posted": "posted", "cancel": "cancelled"},
+    ),
+    Source(
+        "stock.picking",
+        "receive_goods",
+        (["return_id", "!=", False],),
+        ("name", "state", "sale_id", "date_done", "move_ids", "write_uid"),
+        {"done": "posted", "cancel": "cancelled"},
+    ),
+    Source(
+        "account.payment",
+        "refund_payment",
+        (["payment_type", "=", "outbound"], ["partner_type", "=", "customer"]),
+        ("name", "state", "amount", "currency_id", "date", "reconciled_invoice_ids", "write_uid"),
+        {"in_process": "posted", "paid": "applied", "canceled": "cancelled", "rejected": "cancelled"},
+    ),
+)
+
+
+async def fetch(odoo: Odoo, feed: str, ref: str) -> list[Fact]:
+    """One document by its reference, or by `<model>,<id>`."""
+    model, *ids = ref.rpartition(":")[2].split(",")
+    source = next((source for source in SOURCES if source.model == model), None)
+    if feed != FEED or source is None:
+        raise Rejected(f"{feed} {ref!r} cannot be fetched: it is one of {', '.join(s.model for s in SOURCES)}")
+    rows = await odoo.client.search(
+        model, [["id", "in", odoo.ids(f":{model},{','.join(ids)}", model)]], [*source.fields, "write_date"]
+    )
+    if not rows:
+        raise NotFound(f"{ref} is not in Odoo any more")
+    return await _facts(odoo, source, rows)
+
+
+async def pull(odoo: Odoo, cursor: str, lag_seconds: int) -> Page:
+    """The next page of all three models. The cursor is JSON: the last second read per model, whether it goes on, and
+    how many rows that second needs (more than a page may change at once)."""
+    state: dict[str, Any] = json.loads(cursor) if cursor else {}
+    items: list[Fact] = []
+    after: dict[str, Any] = {}
+    for source in SOURCES:
+        seen, more, limit = state.get(source.model, ("", False, LIMIT))
+        if more is False and any(entry[1] for entry in state.values()):
+            after[source.model] = [seen, False, LIMIT]  # this model is read; another one still goes on
+            continue
+        start = seen if more or not seen else _earlier(seen, lag_seconds)
+        domain = [*source.domain, *([["write_date", ">=", start]] if start else [])]
+        rows = await odoo.client.search(
+            source.model, domain, [*source.fields, "write_date"], limit=limit, order="write_date, id"
+        )
+        items += await _facts(odoo, source, rows)
+        last = max(seen, rows[-1]["write_date"]) if rows else seen
+        full = len(rows) == limit
+        stuck = full and rows[-1]["write_date"] == rows[0]["write_date"]
+        after[source.model] = [rows[-1]["write_date"] if full else last, full, limit * 2 if stuck else LIMIT]
+    return Page(tuple(items), json.dumps(after), any(entry[1] for entry in after.values()))
+
+
+def _earlier(stamp: str, seconds: int) -> str:
+    return (datetime.fromisoformat(stamp) - timedelta(seconds=seconds)).isoformat(" ")
+
+
+async def _facts(odoo: Odoo, source: Source, rows: list[Row]) -> list[Fact]:
+    if not rows:
+        return []
+    ids = [row["id"] for row in rows]
+    names = await odoo.client.ask(source.model, "get_external_id", ids=ids)
+    orders = await _orders(odoo, source, rows)
+    people = await _named(odoo, "res.users", {row["write_uid"] for row in rows if row["write_uid"]})
+    currencies = await _named(odoo, "res.currency", {row["currency_id"] for row in rows if row.get("currency_id")})
+    moves = await _moves(odoo, rows)
+    facts = []
+    for row in rows:
+        ours = _KEY.fullmatch(str(names.get(str(row["id"])) or ""))
+        state = source.states.get(row["state"], "drafted")
+        if row.get("payment_state") in ("paid", "in_payment", "reversed") and state == "posted":
+            state = "applied"
+        currency = currencies.get(row.get("currency_id") or 0, "")
+        amount = row.get("amount_total", row.get("amount", 0.0))
+        changed = datetime.fromisoformat(row["write_date"]).replace(tzinfo=UTC)
+        ref = odoo.ref(source.model, row["id"])
+        sku, quantity = moves.get(row["id"], ("", 0))
+        body = DocumentMoved(
+            document_ref=ref,
+            posting=source.posting,
+            state=state,
+            version=int(changed.timestamp()),
+            key=ours.group(1) if ours else "",
+            amount_minor=round(amount * 10 ** exponent(currency)) if currency else 0,
+            currency=currency,
+            accounting_on=str(row.get("date") or row.get("date_done") or "")[:10],
+            by=people.get(row["write_uid"] or 0, ""),
+            sku=sku,
+            quantity=quantity,
+        )
+        facts.append(
+            Fact(
+                fact_id=fact_id(odoo.connection, "DocumentMoved", ref, f"{body.version}/{state}"),
+                connection=odoo.connection,
+                occurred_at=changed,
+                seen_at=odoo.now(),
+                refs=(*(f"order:{number}" for number in orders.get(row["id"], ())), ref),
+                body=body,
+                origin="erp" if ours else "erp_user",
+            )
+        )
+    return facts
+
+
+async def _orders(odoo: Odoo, source: Source, rows: list[Row]) -> dict[int, list[str]]:
+    """Document -> numbers of the sales it belongs to, as people and the channel know them."""
+    if source.model == "stock.picking":
+        found = {row["id"]: [row["sale_id"]] for row in rows if row["sale_id"]}
+        wanted = [["id", "in", sorted({id for ids in found.values() for id in ids})]]
+        by = "id"
+    else:
+        origins = {row["id"]: row.get("invoice_origin") for row in rows}
+        if source.model == "account.payment":
+            notes = sorted({id for row in rows for id in row["reconciled_invoice_ids"]})
+            named = {
+                n["id"]: n["invoice_origin"] for n in await odoo.client.read("account.move", notes, ["invoice_origin"])
+            }
+            origins = {
+                row["id"]: ", ".join(str(named[id]) for id in row["reconciled_invoice_ids"] if named.get(id))
+                for row in rows
+            }
+        found = {id: str(origin).split(", ") for id, origin in origins.items() if origin}
+        wanted, by = [["name", "in", sorted({name for names in found.values() for name in names})]], "name"
+    if not found:
+        return {}
+    field = odoo.config.order_field
+    numbers = {
+        row[by]: _number(odoo, str(row[field]))
+        for row in await odoo.client.search("sale.order", wanted, ["name", field])
+        if row[field]
+    }
+    return {id: list(dict.fromkeys(numbers[key] for key in keys if numbers.get(key))) for id, keys in found.items()}
+
+
+def _number(odoo: Odoo, reference: str) -> str:
+    """The order number inside the reference field, by the template; empty when it is of somebody else."""
+    before, placeholder, after = odoo.config.order_reference.partition("{order_number}")
+    if not placeholder or "{order_ref}" in before + after:
+        return ""
+    if not (reference.startswith(before) and reference.endswith(after)):
+        return ""
+    return reference[len(before) : len(reference) - len(after)]
+
+
+async def _named(odoo: Odoo, model: str, ids: set[int]) -> dict[int, str]:
+    return {row["id"]: str(row["name"]) for row in await odoo.client.read(model, sorted(ids), ["name"])} if ids else {}
+
+
+async def _moves(odoo: Odoo, rows: list[Row]) -> dict[int, tuple[str, int]]:
+    """Transfer -> (SKU, quantity) where it holds one kind of thing."""
+    single = {row["move_ids"][0]: row["id"] for row in rows if len(row.get("move_ids", ())) == 1}
+    if not single:
+        return {}
+    moves = await odoo.client.read("stock.move", sorted(single), ["product_id", "quantity"])
+    key = odoo.config.product_key
+    products = await odoo.client.read("product.product", sorted({m["product_id"] for m in moves}), [key])
+    skus = {row["id"]: str(row[key] or "") for row in products}
+    return {single[m["id"]]: (skus.get(m["product_id"], ""), int(m["quantity"])) for m in moves}

@@ -1,0 +1,106 @@
+"""What the Odoo connector can do, and what it has to be told."""
+
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from counterflow.sdk.manifest import Feed, Idempotency, Limits, Manifest, Support
+
+COMMANDS = (
+    "ReceiveGoods",
+    "MoveGoods",
+    "PostCreditNote",
+    "PostRefundPayment",
+    "ReverseRefundPayment",
+    "PostReplacement",
+    "PostSettlement",
+)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PlaceConfig(_Strict):
+    """How one of our places stands in Odoo. Names are external ids (`stock.stock_location_customers`) or names."""
+
+    warehouse: str = Field(description="Code of the Odoo warehouse, as in `WH`: gives its operation types")
+    picking_type_in: str = Field("", description="Operation type of receipts (`WH/IN`); empty: the warehouse's own")
+    picking_type_internal: str = Field(
+        "", description="Operation type of internal transfers (`WH/INT`); empty: the warehouse's own"
+    )
+    locations: dict[str, str] = Field(
+        description="Location class (returns, sellable, quarantine, refurbishment, repair, scrap, vendor, donated, "
+        "liquidation, customer) -> Odoo location, as `WH/Quarantine`"
+    )
+
+
+class ComponentConfig(_Strict):
+    """How money that is not goods is booked on a credit note: by a service product, or by an account and a tax."""
+
+    product: str = Field("", description="Service product (by product key) whose account and taxes are used")
+    account: str = Field("", description="Income account (code, name or external id), where no product is named")
+    tax: str = Field("", description="Odoo tax for an amount without a tax of the sale; empty: none")
+
+
+class Config(_Strict):
+    """One Odoo database, the user that we are there, and how our words are called there."""
+
+    base_url: str = Field(description="Where Odoo answers, as `https://odoo.example.com`")
+    database: str = Field("", description="Name of the database; needed where the host serves several")
+    api_key: SecretStr = Field(description="API key of a dedicated internal user (Preferences > Security), scope rpc")
+    places: dict[str, PlaceConfig] = Field(default_factory=dict, description="Place of ours -> how it stands in Odoo")
+    journals: dict[str, str] = Field(
+        default_factory=dict,
+        description="Payment connection, or rail (cash, gift_card, store_credit, bank) -> journal code, name or id",
+    )
+    taxes: dict[str, str] = Field(
+        default_factory=dict, description="Channel's tax code -> Odoo sales tax, for lines without an invoice line"
+    )
+    components: dict[str, ComponentConfig] = Field(
+        default_factory=dict, description="Component (fee, restocking_fee, goodwill, shipping, ...) -> how it is booked"
+    )
+    order_field: str = Field("client_order_ref", description="Field of sale.order that holds the channel's number")
+    order_reference: str = Field(
+        "{order_number}", description="Its content: may use {order_number} and {order_ref} (`shop:order:1`)"
+    )
+    product_key: str = Field("default_code", description="Field of product.product that holds the SKU")
+    bank_journal: str = Field("", description="Bank journal that payouts arrive in")
+    clearing_accounts: dict[str, str] = Field(
+        default_factory=dict, description="Payment connection -> clearing account of its payments and payouts"
+    )
+    fees_account: str = Field("", description="Expense account of provider fees")
+    dates: Literal["event", "today"] = Field(
+        "event", description="Date of documents: when it happened, or the day on which it is booked"
+    )
+    timezone: str = Field("UTC", description="Time zone of the books: which day an instant belongs to")
+    workers: int = Field(2, ge=1, le=32, description="HTTP workers of this Odoo: so many calls at once, never more")
+    per_second: float = Field(20.0, gt=0, description="Calls per second, all processes together")
+    timeout_seconds: float = Field(60.0, gt=0, description="How long to wait for an answer")
+    settle_seconds: float = Field(
+        30.0,
+        ge=0,
+        description="How long Odoo may still work on a call whose answer was lost (its own retries take up to 24 s): "
+        "only then is looked whether it happened",
+    )
+
+
+def manifest_for(config: Config | None = None) -> Manifest:
+    """The manifest; with a configuration, with that database's limits."""
+    settle = config.settle_seconds if config else 30.0
+    lookup = Support(Idempotency.LOOKUP, key_max_length=64, settle_seconds=settle)
+    manifest = Manifest(
+        name="odoo",
+        title="Odoo 19 (Community or Enterprise)",
+        roles=("erp",),
+        commands=dict.fromkeys(COMMANDS, lookup),
+        feeds=(Feed("documents", lag_seconds=120, every_seconds=300),),
+        limits=Limits(concurrency=2, per_second=20.0, burst=40.0, timeout_seconds=60.0),
+        secret_fields=("api_key",),
+        docs="docs/connectors/odoo.md",
+    )
+    if config is None:
+        return manifest
+    limits = Limits(config.workers, config.per_second, config.per_second * 2, config.timeout_seconds)
+    return replace(manifest, limits=limits)

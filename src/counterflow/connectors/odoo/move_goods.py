@@ -1,0 +1,147 @@
+"""MoveGoods: a disposition in stock. Transfers for what stays or is sent off, scrap orders for what is written off."""
+
+from typing import Any
+
+from counterflow.connectors.odoo import transfers
+from counterflow.connectors.odoo.client import Document
+from counterflow.connectors.odoo.original import kit_of, lot_ids
+from counterflow.connectors.odoo.session import Odoo, done, names_of
+from counterflow.core.effects import Effect, MoveGoods
+from counterflow.sdk.outcomes import Done, Rejected
+
+_SCRAP = ("name", "state", "date_done")
+
+
+async def find(odoo: Odoo, effect: Effect) -> Done | None:
+    command = effect.command
+    assert isinstance(command, MoveGoods)
+    if command.operation != "scrap_entry":
+        return await transfers.find(odoo, effect.effect_id)
+    ids = [await odoo.client.find_key(key, "stock.scrap") for key in _scrap_keys(effect.effect_id, command)]
+    return await _scrapped(odoo, ids) if all(ids) else None
+
+
+async def send(odoo: Odoo, effect: Effect) -> Done:
+    command = effect.command
+    assert isinstance(command, MoveGoods)
+    if (already := await find(odoo, effect)) is not None:
+        return already
+    source = await odoo.names.location(command.place_from, command.location_from)
+    target = await odoo.names.location(command.place_to, command.location_to)
+    lines = await _lines(odoo, command, source)
+    if command.operation == "scrap_entry":
+        return await _scrap(odoo, effect.effect_id, command, lines, source, target)
+    await _need_stock(odoo, command, lines, source)
+    head: dict[str, Any] = {
+        "picking_type_id/.id": await odoo.names.operation(command.place_from, "internal"),
+        "location_id/.id": source,
+        "location_dest_id/.id": target,
+        "origin": f"{command.rma_number} {command.disposition.replace('_', ' ')} {command.order_number}".strip(),
+        "user_id/.id": None,
+    }
+    moves = [
+        {
+            "product_id/.id": line["product"],
+            "product_uom_qty": f"{line['quantity']:g}",
+            "location_id/.id": source,
+            "location_dest_id/.id": target,
+            "lot_ids/.id": [line["lot"]] if line["lot"] else None,
+        }
+        for line in lines
+    ]
+    return await transfers.carry_out(odoo, Document(effect.effect_id, head, "move_ids", moves))
+
+
+async def _lines(odoo: Odoo, command: MoveGoods, source: int) -> list[dict[str, Any]]:
+    """Product, quantity and lot per item; a kit is moved as the components that came back."""
+    products = await odoo.names.products({item.sku for item in command.items})
+    lots = await lot_ids(odoo, command.items)
+    lines = []
+    for item in command.items:
+        product = products.get(item.sku)
+        if product is None:
+            raise Rejected(
+                f"Odoo has no product {item.sku!r}: enter it, then retry", code="product_missing", field=item.sku
+            )
+        parts = await kit_of(odoo, product.id, item.quantity) or [(product.id, float(item.quantity))]
+        lot = lots.get((product.id, item.serial or item.lot), 0)
+        lines += [{"product": id, "quantity": quantity, "lot": lot, "sku": item.sku} for id, quantity in parts]
+    return lines
+
+
+async def _need_stock(odoo: Odoo, command: MoveGoods, lines: list[dict[str, Any]], source: int) -> None:
+    """Odoo moves what is not there and leaves a negative quant: look first."""
+    rows = await odoo.client.search(
+        "stock.quant",
+        [["location_id", "=", source], ["product_id", "in", sorted({line["product"] for line in lines})]],
+        ["product_id", "lot_id", "quantity"],
+    )
+    wanted: dict[tuple[int, int], float] = {}
+    skus = {}
+    for line in lines:
+        key = (line["product"], line["lot"])
+        wanted[key] = wanted.get(key, 0.0) + line["quantity"]
+        skus[key] = line["sku"]
+    for (product, lot), quantity in wanted.items():
+        held = sum(
+            row["quantity"] for row in rows if row["product_id"] == product and (not lot or row["lot_id"] == lot)
+        )
+        if held < quantity:
+            raise Rejected(
+                f"{command.place_from}/{command.location_from} holds {held:g} x {skus[product, lot]} in Odoo and "
+                f"{quantity:g} are to leave it: somebody moved them; move them back there, then retry, or discard this",
+                code="no_stock",
+                field=skus[product, lot],
+            )
+
+
+# ---- write-off -------------------------------------------------------------------------------------------------------
+
+
+def _scrap_keys(key: str, command: MoveGoods) -> list[str]:
+    """One scrap order per item; kits have no scrap of their own here (their parts are items)."""
+    return [key if number == 1 else f"{key}_{number}" for number, _ in enumerate(command.items, start=1)]
+
+
+async def _scrap(
+    odoo: Odoo, key: str, command: MoveGoods, lines: list[dict[str, Any]], source: int, target: int
+) -> Done:
+    if len(lines) != len(command.items):
+        raise Rejected("a kit cannot be written off as one: dispose of its components", code="kit_scrap")
+    ids = []
+    for scrap_key, line in zip(_scrap_keys(key, command), lines, strict=True):
+        id = await odoo.client.find_key(scrap_key, "stock.scrap")
+        if not id:
+            head = {
+                "product_id/.id": line["product"],
+                "scrap_qty": f"{line['quantity']:g}",
+                "lot_id/.id": line["lot"] or None,
+                "location_id/.id": source,
+                "scrap_location_id/.id": target,
+                "origin": f"{command.rma_number} {command.disposition}",
+            }
+            (id,) = await odoo.client.load("stock.scrap", [Document(scrap_key, head)])
+        ids.append(id)
+        # Validating a scrap that is done scraps once more, and answers True: never without reading the state first.
+        (row,) = await odoo.client.read("stock.scrap", [id], _SCRAP)
+        if row["state"] == "draft":
+            answer = await odoo.client.do("stock.scrap", "action_validate", ids=[id])
+            if answer is not True:
+                raise Rejected(
+                    f"Odoo cannot write off {line['quantity']:g} x {line['sku']}: it does not hold them at "
+                    f"{command.place_from}/{command.location_from}; move them there, then retry",
+                    code="no_stock",
+                    field=line["sku"],
+                )
+    result = await _scrapped(odoo, ids)
+    if result is None:
+        raise Rejected("Odoo did not validate the scrap order: finish it there, then retry")
+    return result
+
+
+async def _scrapped(odoo: Odoo, ids: list[int]) -> Done | None:
+    rows = await odoo.client.read("stock.scrap", ids, _SCRAP)
+    if len(rows) != len(ids) or any(row["state"] != "done" for row in rows):
+        return None
+    day = str(rows[0]["date_done"])[:10]
+    return done(odoo.ref("stock.scrap", *ids), name=names_of(rows), state="done", accounting_on=day)

@@ -1,0 +1,54 @@
+"""What every verb works with: the client, the names, and how we refer to documents."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from counterflow.connectors.odoo.client import Client
+from counterflow.connectors.odoo.manifest import Config
+from counterflow.connectors.odoo.names import Names
+from counterflow.sdk.connector import Clock
+from counterflow.sdk.outcomes import ConnectorError, Done, Rejected
+
+
+@dataclass(frozen=True)
+class Odoo:
+    client: Client
+    config: Config
+    names: Names
+    connection: str
+    now: Clock
+
+    def ref(self, model: str, *ids: int) -> str:
+        """`<connection>:document:<model>,<id>`; several documents of one effect share a reference."""
+        return f"{self.connection}:document:{model},{','.join(map(str, ids))}"
+
+    def ids(self, ref: str, model: str) -> list[int]:
+        """The ids in such a reference. Raises Rejected for one of another system or model."""
+        start, _, rest = ref.rpartition(":")
+        named, *ids = rest.split(",")
+        if start not in (f"{self.connection}:document", "") or named != model or not all(id.isdigit() for id in ids):
+            raise Rejected(f"{ref!r} is no {model} of {self.connection}: the document has to be posted first")
+        return [int(id) for id in ids]
+
+    def day(self, happened: datetime) -> str:
+        """The day of a document, ISO."""
+        instant = happened if self.config.dates == "event" else self.now()
+        return instant.astimezone(ZoneInfo(self.config.timezone)).date().isoformat()
+
+    async def say(self, model: str, id: int, text: str) -> None:
+        """One line in the chatter. It is no part of the effect: what it meets is passed over."""
+        try:
+            await self.client.do(model, "message_post", ids=[id], body=text)
+        except ConnectorError:
+            return
+
+
+def done(ref: str, **values: Any) -> Done:
+    return Done(ref, tuple((name, str(value)) for name, value in values.items() if value not in (None, False, "")))
+
+
+def names_of(rows: Iterable[dict[str, Any]]) -> str:
+    return ", ".join(str(row["name"]) for row in rows)
