@@ -11,7 +11,9 @@ import hashlib
 import hmac
 import json
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, SecretStr
 
 from counterflow.sdk.connector import Delivery
 from counterflow.sdk.outcomes import AuthFailed, Malformed
@@ -72,6 +74,14 @@ def key_of(secret: str) -> bytes:
     if not key:
         raise ValueError("a webhook secret is whsec_ and base64: copy it from the sender's webhook settings")
     return key
+
+
+def _usable(secret: SecretStr) -> SecretStr:
+    key_of(secret.get_secret_value())
+    return secret
+
+
+WebhookSecret = Annotated[SecretStr, AfterValidator(_usable)]  # a configuration field that takes only `whsec_<base64>`
 
 
 def _signature(secret: str, message_id: str, stamp: str, body: bytes) -> bytes:
