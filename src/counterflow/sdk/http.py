@@ -57,9 +57,10 @@ _SECRET = re.compile(
     rf"""(?ix)
       ( authorization ["']? \s* [=:,] \s* ["']? (?: bearer | basic )? ) \s* {_VALUE}
     | ( \b (?: bearer | basic ) ) \s+ {_VALUE}
-    | ( [\w-]* (?: token | secret | password | api[_-]?key | signature ) ["']? \s* [=:,] \s* ["']? ) {_VALUE}
+    | ( (?: token | secret | password | api[_-]?key | signature ) ["']? \s* [=:,] \s* ["']? (?: v\d [,=] )? ) {_VALUE}
     | ( \b (?: [srp]k_ (?: live | test ) | whsec | shp (?: at | ca | pa | ss ) )_ ) {_VALUE}
     | ( // [^/\s:@]+ : ) [^/\s@]+ (?= @ )
+    | ( \b v\d [,=] ) {_VALUE}
     | ( \b eyJ ) [\w-]+ \. [\w-]+ \. [\w-]*
     """
 )
@@ -212,7 +213,8 @@ def retry_after(response: httpx2.Response, default: float = 1.0) -> float:
 
 def redact(text: str) -> str:
     """The text without what looks like a secret, cut to 500 characters."""
-    hidden = _SECRET.sub(lambda found: next(filter(None, found.groups()), "") + "[redacted]", text)
+    start = text[: 8 * _MESSAGE_CHARACTERS]  # an answer may be megabytes long
+    hidden = _SECRET.sub(lambda found: next(filter(None, found.groups()), "") + "[redacted]", start)
     return hidden[:_MESSAGE_CHARACTERS]
 
 

@@ -1,6 +1,7 @@
 """The kit's view of Stripe: payments to refund, and what the simulated account has really done."""
 
 from datetime import timedelta
+from typing import ClassVar
 
 from starlette.applications import Starlette
 
@@ -10,13 +11,13 @@ from counterflow.connectors.stripe.simulator import create_app, sign
 from counterflow.core.effects import AllocationRow, Effect, PayLeg
 from counterflow.core.ids import make_id
 from counterflow.sdk import testing
-from counterflow.sdk.connector import Delivery
+from counterflow.sdk.connector import Delivery, Maker
 from counterflow.sdk.simulator import Doc, World
 from counterflow.sdk.testing import CONNECTION
 
 
 class Harness(testing.Harness):
-    maker = connector
+    maker: ClassVar[Maker] = connector
     config = {
         "api_key": "sk_test_counterflow",
         "webhook_secret": "whsec_counterflow",
