@@ -39,6 +39,8 @@ class AnswerReturn:
     decision: str  # approve | decline
     reason: str
     rma_number: str = ""
+    approved: tuple[str, ...] = ()  # line keys; with those declined, all that were answered
+    declined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class InstructDisposition:
     serial: str = ""
     line_ref: str = ""
     place: str = ""
+    unit_id: str = ""
 
 
 # ---- money -----------------------------------------------------------------------------------------------------------
@@ -163,6 +166,7 @@ class StockItem:
     serial: str = ""
     lot: str = ""
     unit_ids: tuple[str, ...] = ()
+    lot_sold: str = ""  # the lot on the delivery that `lot` has to change places with on record (edge case 21)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,10 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class ItemsReceived:
-    """An act of counting what arrived at one place. Over, under, wrong or blind: never refused."""
+    """An act of counting what arrived at one place. Over, under, wrong or blind: never refused.
+
+    Told again under the same `receipt_ref`, it is a correction: the newest statement replaces the earlier ones.
+    """
 
     receipt_ref: str
     place: str  # a place of the connection's configuration: "store-1", "wh-1", "amazon-fc"

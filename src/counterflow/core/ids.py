@@ -1,10 +1,12 @@
 """Identifiers that come from causes: the same cause gives the same id on every machine and in every run."""
 
+from functools import lru_cache
 from hashlib import blake2b
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base32, lower case: no i, l, o, u to misread
 
 
+@lru_cache(maxsize=16_384)  # a case asks for the same ids with every fact
 def make_id(prefix: str, *cause: str | int) -> str:
     """`prefix_` and 26 characters (130 bits) derived from the cause.
 

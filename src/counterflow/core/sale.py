@@ -105,6 +105,7 @@ class Sale:
     root_sale_ref: str = ""  # first sale of a chain of exchanges (edge case 67); empty: this one
     gift: bool = False
     version: int = 0
+    root_delivered_at: datetime | None = None  # of the first sale of a chain: its window counts (edge case 67)
     standard_shipping_minor: int | None = None  # cheapest delivery offered, tax included; None: what was paid (case 14)
 
     @property

@@ -60,7 +60,8 @@ class Setting:
 
     policies: tuple[PolicySet, ...]
     routes: Routes
-    window_shadow_seconds: int = 300
+    window_shadow_seconds: int = 300  # a refund told by two systems within this time is one refund
+    answers: dict[object, object] = field(default_factory=dict, compare=False, repr=False)  # memo of policy answers
 
 
 # ---- the view: what is true of the case now --------------------------------------------------------------------------

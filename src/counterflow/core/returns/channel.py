@@ -12,12 +12,12 @@ from counterflow.core.effects import (
     ExpectedItem,
     NotifyCustomer,
     ReadSale,
-    ReplacementLine,
     UnitResult,
     UpdateChannel,
 )
+from counterflow.core.ids import effect_id
 from counterflow.core.returns.dispose import rma
-from counterflow.core.returns.owed import replacement_price_of
+from counterflow.core.returns.exchange import replacement_lines
 from counterflow.core.returns.states import GOODS_HERE, LEG_PAID
 from counterflow.core.returns.work import Work
 
@@ -46,25 +46,31 @@ def answer(work: Work) -> None:
         decision = "approve" if approved else "decline"
         reason = "; ".join(line.because for line in work.lines.values())
         work.plan(
-            AnswerReturn(request.return_ref, decision, reason[:400], rma(work)),
-            f"{request.return_ref}/{decision}",
+            AnswerReturn(
+                request.return_ref,
+                decision,
+                reason[:400],
+                rma(work),
+                tuple(line.key for line in approved),
+                tuple(line.key for line in work.lines.values() if line.authorisation == "declined"),
+            ),
+            f"{request.return_ref}/{decision}/{','.join(sorted(line.key for line in approved))}",
             work.request_connection,
             f"{decision} the return: {reason[:200]}",
         )
         notify(work, f"return_{decision}d", decision)
     place = work.setting.routes.place(work.setting.routes.inspection_place)
-    coming = Counter(u.line.key for u in work.units.values() if u.line is not None and u.goods != "not_expected")
+    coming = Counter(
+        (u.line.key, u.sku) for u in work.units.values() if u.line is not None and u.goods != "not_expected"
+    )
     if approved and coming and place is not None and place.connection:
         items = tuple(
             ExpectedItem(
-                line.wanted.line_ref,
-                line.wanted.part_sku or (line.sold.sku if line.sold else ""),
-                coming[line.key],
-                line.wanted.serials,
-                line.sold.lots if line.sold else (),
+                line.wanted.line_ref, sku, count, line.wanted.serials, line.sold.lots if line.sold is not None else ()
             )
             for line in approved
-            if coming[line.key]
+            for (key, sku), count in coming.items()
+            if key == line.key
         )
         work.plan(
             AnnounceReturn(rma(work), sale.order_number, items),
@@ -91,21 +97,6 @@ def replace(work: Work) -> None:
         )
 
 
-def replacement_lines(work: Work) -> tuple[ReplacementLine, ...]:
-    return tuple(
-        ReplacementLine(
-            line.wanted.replacement_sku or (line.sold.sku if line.sold else ""),
-            line.wanted.quantity,
-            replacement_price_of(line),
-            line.wanted.line_ref,
-        )
-        for line in work.lines.values()
-        if line.wanted.remedy in ("exchange", "replacement")
-        and line.authorisation == "approved"
-        and line.sold is not None
-    )
-
-
 def milestones(work: Work) -> None:
     """Propagate what happened to the channel and the customer, each milestone once."""
     sale = work.sale
@@ -122,8 +113,13 @@ def milestones(work: Work) -> None:
         if leg.state in LEG_PAID and leg.origin == "ours":
             _tell(work, "refunded", leg.leg_id, (), leg.amount_minor)
             notify(work, "refund_sent", leg.leg_id, leg.amount_minor)
-        elif leg.state in ("failed_after_success", "reversed") and leg.origin == "ours":
+        elif leg.state in ("failed_after_success", "reversed") and _was_told(work, leg.leg_id):
             notify(work, "refund_corrected", leg.leg_id, leg.amount_minor)
+
+
+def _was_told(work: Work, leg_id: str) -> bool:
+    """Whether the customer has been told that this leg was paid; only then is a correction owed (D9)."""
+    return effect_id(work.case_id, "NotifyCustomer", f"refund_sent/{leg_id}") in work.issued_ids
 
 
 def _results(work: Work, goods: str) -> list[UnitResult]:
@@ -154,7 +150,7 @@ def _tell(work: Work, milestone: str, subject: object, results: tuple[UnitResult
 def notify(work: Work, template: str, subject: str, amount_minor: int = 0) -> None:
     """One message per fact, if the retailer has a connection that sends messages."""
     sale, connection = work.sale, work.setting.routes.notify
-    if sale is not None and connection and sale.customer_ref:
+    if sale is not None and connection and sale.customer_ref and not sale.gift:  # the buyer is not told of a gift (27)
         work.plan(
             NotifyCustomer(template, sale.customer_ref, sale.order_number, amount_minor, sale.currency),
             f"{template}/{subject}",

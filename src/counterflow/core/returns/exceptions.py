@@ -1,14 +1,13 @@
-"""Every class of exception with its owner, deadline and playbook; and the conditions that raise one from the state.
+"""Every class of exception with its owner, deadline and playbook; what raises one is in conditions.py and the passes.
 
-An exception is open while its condition holds and nobody has resolved it. Its id comes from class and subject, so the same
-condition is one exception however often it is seen. A class without owner or playbook cannot exist: the table is checked.
+An exception is open while its condition holds and nobody has resolved it. Its id comes from class and subject, so the
+same condition is one exception however often it is seen. A class without owner or playbook cannot exist.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from counterflow.core.effects import PayLeg
 from counterflow.core.ids import make_id
 from counterflow.core.returns.case import ExceptionView
 from counterflow.core.returns.work import Work
@@ -33,11 +32,17 @@ CLASSES: dict[str, Class] = {
     "over_receipt": Class("medium", "warehouse", 48, "identify-a-parcel", ("accept", "send_back", "resolve")),
     "wrong_item": Class("medium", "warehouse", 48, "identify-a-parcel", ("send_back", "resolve")),
     "serial_mismatch": Class("high", "fraud", 24, "serial-mismatch", ("accept", "send_back", "resolve")),
-    "empty_box": Class("high", "fraud", 24, "empty-box"),
-    "missing_goods": Class("medium", "warehouse", 72, "search-for-goods", ("lost", "denied", "kept")),
+    "serial_missing": Class("medium", "warehouse", 48, "serial-mismatch", ("accept", "send_back", "resolve")),
+    "lot_swap": Class("low", "warehouse", 168, "lot-swap"),
+    "empty_box": Class("high", "fraud", 24, "empty-box", ("accept", "denied", "resolve")),
+    "missing_goods": Class("medium", "warehouse", 72, "search-for-goods", ("accept", "lost", "denied", "kept")),
+    "declined_goods": Class("medium", "customer_service", 48, "goods-of-a-declined-return", ("send_back", "resolve")),
+    "other_legal_entity": Class("medium", "finance", 72, "other-legal-entity"),
+    "not_delivered": Class("medium", "customer_service", 48, "decide-a-return"),
     "not_counted": Class("medium", "warehouse", 48, "search-for-goods"),
     "disposition_unclear": Class("low", "warehouse", 48, "choose-a-disposition"),
     "disposition_hold": Class("low", "warehouse", 72, "choose-a-disposition"),
+    "recalled_in_stock": Class("high", "quality", 4, "recall", ("resolve",)),
     "quarantine": Class("low", "quality", 168, "release-quarantine"),
     "refund_unroutable": Class(
         "high", "customer_service", 24, "pay-another-way", ("pay_store_credit", "pay_bank", "resolve")
@@ -58,106 +63,21 @@ CLASSES: dict[str, Class] = {
     "wrong_currency": Class("high", "finance", 24, "amounts-differ"),
     "effect_stopped": Class("high", "operations", 8, "effect-stopped", ("retry", "discard", "resolve")),
     "document_cancelled": Class("high", "finance", 48, "document-cancelled"),
+    "foreign_document": Class("medium", "finance", 72, "document-made-by-hand"),
+    "over_credited": Class("high", "finance", 48, "document-made-by-hand"),
     "settlement_overdue": Class("medium", "finance", 72, "settlement-overdue"),
     "shifted_period": Class("low", "finance", 168, "locked-period"),
-    "replacement_failed": Class("medium", "customer_service", 24, "replacement-failed"),
+    "replacement_failed": Class("medium", "customer_service", 24, "replacement-failed", ("retry", "refund", "resolve")),
+    "replacement_returned": Class("medium", "customer_service", 48, "replacement-returned"),
+    "guarantee_due": Class("medium", "customer_service", 72, "replacement-sent-ahead", ("write_off", "resolve")),
+    "recovery_claim": Class("low", "finance", 336, "claim-it-back"),
     "cancelled_after_receipt": Class("medium", "customer_service", 48, "cancelled-after-receipt"),
     "fact_parked": Class("high", "operations", 8, "parked-fact", ("retry", "discard")),
 }
 
 
-def raise_conditions(work: Work) -> None:
-    """Add the troubles that follow from the whole state; the passes before have added what they met on the way."""
-    for line in work.lines.values():
-        if line.authorisation == "review":
-            work.trouble(
-                "authorisation_review", line.key, f"decide by hand whether {line.key} may come back: {line.because}"
-            )
-    for unit in work.units.values():
-        if unit.claimed_elsewhere:
-            work.trouble(
-                "claimed_twice",
-                unit.unit_id,
-                f"{unit.sku} is asked back twice: {unit.claimed_elsewhere} holds the same piece. Nothing is paid here until one "
-                "of both is declined",
-                unit.line.sold.paid_minor // max(unit.line.sold.quantity, 1) if unit.line and unit.line.sold else 0,
-            )
-        if unit.goods == "not_in_parcel":
-            work.trouble(
-                "missing_goods", unit.unit_id, f"{unit.sku} was announced and was not in the parcel: search for it"
-            )
-        if unit.goods == "quarantined":
-            work.trouble(
-                "quarantine",
-                unit.unit_id,
-                f"{unit.sku} is locked in quarantine ({unit.disposition_because}): release or scrap it",
-            )
-    if work.cancelled is not None and any(u.goods not in ("cancelled", "not_expected") for u in work.units.values()):
-        work.trouble(
-            "cancelled_after_receipt",
-            "case",
-            f"{work.cancelled[0]} cancelled the return after goods were on their way: the case goes on; re-open it in the channel",
-        )
-    _effects(work)
-    _legs(work)
-    for posting in work.postings.values():
-        asked = next((e for e in work.effects if e.effect_id == posting.effect_id), None)
-        wanted = getattr(asked.command, "occurred_at", None) if asked is not None else None
-        if posting.accounting_on and wanted is not None and posting.accounting_on[:7] != wanted.date().isoformat()[:7]:
-            work.trouble(
-                "shifted_period",
-                posting.posting_id,
-                f"{posting.kind.replace('_', ' ')} {posting.document_name} was posted on {posting.accounting_on} instead of "
-                f"{wanted.date()}: the period is locked, mention it in the tax report",
-                posting.amount_minor,
-            )
-
-
-def _effects(work: Work) -> None:
-    for effect in work.effects:
-        state = work.state_of(effect.effect_id)
-        if state not in ("rejected", "parked"):
-            continue
-        report = work.outcomes[effect.effect_id][-1][0]
-        kind = "refund_rejected" if isinstance(effect.command, PayLeg) and state == "rejected" else "effect_stopped"
-        if effect.kind == "CreateReplacement":
-            kind = "replacement_failed"
-        amount = getattr(effect.command, "amount_minor", 0)
-        said = report.message or report.code or "no reason given"
-        work.trouble(kind, effect.effect_id, f"{effect.kind} at {effect.connection} {state}: {said}", amount)
-
-
-def _legs(work: Work) -> None:
-    for leg in work.legs.values():
-        if leg.state == "failed_after_success" or leg.state == "failed":
-            paid_again = sum(
-                other.amount_minor
-                for other in work.legs.values()
-                if other is not leg and other.state in ("succeeded", "settled")
-            )
-            if paid_again < work.entitled_minor - work.offset_minor and not work.alternative_rail:
-                work.trouble(
-                    "refund_failed",
-                    leg.leg_id,
-                    f"the refund by {leg.rail} came back ({leg.reason or 'no reason given'}): ask the customer for another way, then "
-                    "resolve with pay_store_credit or pay_bank",
-                    leg.amount_minor,
-                )
-        elif leg.state == "requires_action":
-            work.trouble(
-                "refund_stuck", leg.leg_id, "the customer has to act before the refund can be paid", leg.amount_minor
-            )
-        elif leg.state == "accepted" and leg.reason == "insufficient_funds":
-            work.trouble(
-                "refund_stuck",
-                leg.leg_id,
-                "the balance at the provider is too low: top it up, the refund waits",
-                leg.amount_minor,
-            )
-
-
 def views(work: Work, raised: Mapping[str, str]) -> tuple[ExceptionView, ...]:
-    """The open exceptions: troubles whose class and subject nobody has resolved.
+    """The open exceptions: troubles whose class and subject nobody has resolved since they began.
 
     `raised` remembers from the last decision when each was raised (exception id -> ISO instant).
     """
@@ -165,7 +85,7 @@ def views(work: Work, raised: Mapping[str, str]) -> tuple[ExceptionView, ...]:
     for trouble in work.troubles:
         found = CLASSES[trouble.kind]
         exception_id = make_id("ex", work.case_id, trouble.kind, trouble.subject)
-        if exception_id in seen or exception_id in work.resolutions:
+        if exception_id in seen or work.resolution(trouble.kind, trouble.subject, trouble.since):
             continue
         raised_at = datetime.fromisoformat(raised[exception_id]) if exception_id in raised else work.now
         seen[exception_id] = ExceptionView(

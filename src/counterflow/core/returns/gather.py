@@ -1,10 +1,11 @@
-"""First pass over the facts: what was sold, asked, permitted and reported, before goods and money are walked through."""
+"""First pass over the facts: what was sold, asked, permitted and reported, before goods and money are walked."""
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from counterflow.core.facts import (
+    ApprovalGiven,
     AuthorisationGiven,
     CasesLinked,
     CustomerPaid,
@@ -36,6 +37,7 @@ from counterflow.core.money import Money
 from counterflow.core.policy import in_force
 from counterflow.core.returns.case import Belief
 from counterflow.core.returns.work import Work
+from counterflow.core.sale import Payment
 
 
 def gather(work: Work) -> None:
@@ -50,11 +52,30 @@ def gather(work: Work) -> None:
                 work.beliefs[fact.connection] = Belief(fact.connection, words(fact.body), fact.occurred_at)
     if work.kind == "return" and work.withdrawal_at is not None:
         work.kind = "withdrawal"
-    opened = work.opened_at or work.now
+    elif work.request is None and work.goodwill_minor and not work.receipts:
+        work.kind = "goodwill"
+    _documents(work)
+    told = (fact.occurred_at for fact in work.facts if not isinstance(fact.body, SaleRecorded))
+    opened = work.opened_at or next(told, work.now)
     work.opened_at = opened
     # The version in force when the return is asked for counts for the whole case (architecture: policies are data).
     asked = work.requested_at or opened
     work.policies = in_force(work.setting.policies, asked) or (work.setting.policies or (None,))[0]
+    if work.sale is not None and len(work.setting.policies) > 1:
+        promised = in_force(work.setting.policies, work.sale.ordered_at)
+        work.promised = promised if promised is not work.policies else None
+
+
+def _documents(work: Work) -> None:
+    """Keep the ERP documents that are not ours: neither our key nor the reference that one of our effects got."""
+    told = [fact for fact in work.facts if isinstance(fact.body, DocumentMoved)]
+    if told:
+        ours = {report.ref for reports in work.outcomes.values() for report, _ in reports if report.ref}
+        for fact in told:
+            body = fact.body
+            assert isinstance(body, DocumentMoved)
+            if body.key not in work.issued_ids and body.document_ref not in ours:
+                work.foreign[body.document_ref] = fact
 
 
 def _sale(work: Work, body: SaleRecorded, fact: Fact) -> None:
@@ -90,7 +111,23 @@ def _cancelled(work: Work, body: ReturnCancelled, fact: Fact) -> None:
 
 def _received(work: Work, body: ItemsReceived, fact: Fact) -> None:
     _opened(work, fact.occurred_at)
-    work.receipts.append((body, fact))
+    _parted(work, fact.occurred_at)
+    first, _ = work.receipts.get(body.receipt_ref, (fact, body))
+    work.receipts[body.receipt_ref] = (first, body)
+
+
+def _parcel(work: Work, body: ParcelMoved, fact: Fact) -> None:
+    if body.stage in ("handed_over", "in_transit", "delivered"):
+        _parted(work, fact.occurred_at)
+
+
+def _parted(work: Work, at: datetime) -> None:
+    if work.handed_over_at is None or at < work.handed_over_at:
+        work.handed_over_at = at
+
+
+def _approval(work: Work, body: ApprovalGiven, fact: Fact) -> None:
+    work.signed.append(body)
 
 
 def _siblings(work: Work, body: SiblingsClaimed, fact: Fact) -> None:
@@ -111,12 +148,12 @@ def _fired(work: Work, body: TimerFired, fact: Fact) -> None:
 def _resolved(work: Work, body: ExceptionResolved, fact: Fact) -> None:
     work.resolutions[body.exception_id] = (body.action, body.by, fact.occurred_at)
     if body.action.startswith("pay_"):
-        work.alternative_rail = body.action.removeprefix("pay_")
+        work.alternative = (body.action.removeprefix("pay_"), fact.occurred_at)
 
 
 def _goodwill(work: Work, body: GoodwillGranted, fact: Fact) -> None:
     _opened(work, fact.occurred_at)
-    work.goodwill_minor += body.amount_minor
+    work.goodwill_minor += max(0, body.amount_minor)
 
 
 def _held(work: Work, body: HoldPlaced, fact: Fact) -> None:
@@ -132,11 +169,12 @@ def _replacement(work: Work, body: ReplacementMoved, fact: Fact) -> None:
 
 
 def _disputed(work: Work, body: DisputeMoved, fact: Fact) -> None:
-    work.disputes[body.dispute_ref] = (body.payment_ref, body.amount_minor, body.phase)
+    work.disputes.setdefault(body.dispute_ref, []).append(fact)
 
 
 def _customer_paid(work: Work, body: CustomerPaid, fact: Fact) -> None:
-    work.customer_paid_minor += body.amount_minor
+    provider = work.setting.routes.payments.get(fact.connection, fact.connection)
+    work.paid_in[body.payment_ref] = Payment(body.payment_ref, body.tender, body.amount_minor, provider)
 
 
 def _marketplace(work: Work, body: MarketplaceRefunded, fact: Fact) -> None:
@@ -147,6 +185,7 @@ def _marketplace(work: Work, body: MarketplaceRefunded, fact: Fact) -> None:
 
 def _recalled(work: Work, body: LotRecalled, fact: Fact) -> None:
     _opened(work, fact.occurred_at)
+    work.recalled[body.lot] = body.refund_regardless or work.recalled.get(body.lot, False)
     if work.request is None:
         work.kind = "recall"
 
@@ -163,6 +202,8 @@ _APPLY: dict[type, Callable[[Work, Any, Fact], None]] = {
     AuthorisationGiven: _given,
     ReturnCancelled: _cancelled,
     ItemsReceived: _received,
+    ParcelMoved: _parcel,
+    ApprovalGiven: _approval,
     SiblingsClaimed: _siblings,
     EffectReported: _outcome,
     TimerFired: _fired,

@@ -1,7 +1,11 @@
-"""The refund legs as they stand: those that we issued, and those that others made, moved by what was reported of them."""
+"""The refund legs as they stand: those that we issued and those that others made, moved by what was reported."""
 
-from counterflow.core.effects import PayLeg
+from collections.abc import Iterator
+from datetime import datetime
+
+from counterflow.core.effects import Effect, PayLeg
 from counterflow.core.facts import (
+    DisputeMoved,
     Fact,
     MarketplaceRefunded,
     PayoutBanked,
@@ -11,6 +15,7 @@ from counterflow.core.facts import (
 )
 from counterflow.core.ids import make_id
 from counterflow.core.money import Money
+from counterflow.core.returns.states import LEG_DEAD
 from counterflow.core.returns.work import Leg, Work, values_of
 
 # Rails without a payout: their own ledger settles them at once (gift-card ledger, drawer count).
@@ -39,39 +44,44 @@ def legs(work: Work) -> None:
     """Build the legs: ours from issued PayLeg effects, others' from reports that carry no key of ours."""
     for effect in work.effects:
         if isinstance(effect.command, PayLeg):
-            _issued(work, effect.effect_id, effect.command, effect.connection)
-    reports: dict[str, list[Fact]] = {}
+            _issued(work, effect, effect.command)
+    reports: dict[tuple[str, str], list[tuple[RefundReported, Fact]]] = {}
     for fact in work.facts:
         if isinstance(fact.body, RefundReported):
-            reports.setdefault(fact.body.refund_ref, []).append(fact)
-    for refund_ref, told in reports.items():
-        told.sort(key=lambda f: (f.body.version, f.occurred_at, f.fact_id))  # type: ignore[union-attr]
-        leg = _leg_of(work, refund_ref, told)
+            reports.setdefault((fact.connection, fact.body.refund_ref), []).append((fact.body, fact))
+    for told in reports.values():
+        told.sort(key=lambda each: (each[0].version, each[1].occurred_at, each[1].fact_id))
+        leg = _leg_of(work, told)
         if leg is not None:
-            for fact in told:
-                assert isinstance(fact.body, RefundReported)
-                _report(work, leg, fact.body, fact)
+            for body, fact in told:
+                _report(work, leg, body, fact)
     for fact in work.facts:
         if isinstance(fact.body, MarketplaceRefunded):
             _marketplace(work, fact.body, fact)
+    for dispute_ref in work.disputes:
+        _disputed(work, dispute_ref)
     _settlements(work)
 
 
-def _issued(work: Work, effect_id: str, command: PayLeg, connection: str) -> None:
-    decided = next(e.decided_at for e in work.effects if e.effect_id == effect_id)
-    leg = Leg(
+def issued(effect: Effect, command: PayLeg) -> Leg:
+    """The leg of an effect as it is when the effect goes out."""
+    return Leg(
         command.leg_id,
         command.intent_id,
         command.rail,
         command.payment_ref,
         command.amount_minor,
         "submitting",
-        decided,
-        connection=connection,
-        effect_id=effect_id,
+        effect.decided_at,
+        connection=effect.connection,
+        effect_id=effect.effect_id,
         allocation=command.allocation,
     )
-    for report, at in work.outcomes.get(effect_id, ()):
+
+
+def _issued(work: Work, effect: Effect, command: PayLeg) -> None:
+    leg = work.legs[command.leg_id] = issued(effect, command)
+    for report, at in work.outcomes.get(effect.effect_id, ()):
         values = values_of(report)
         leg.refund_ref = report.ref or leg.refund_ref
         leg.acquirer_ref = values.get("acquirer_ref", leg.acquirer_ref)
@@ -80,43 +90,61 @@ def _issued(work: Work, effect_id: str, command: PayLeg, connection: str) -> Non
             state = _STATUS[values["status"]]
         if state is not None and leg.move(state, at):
             leg.reason = report.message or leg.reason
+    _settle_itself(leg, leg.since)
+
+
+def _settle_itself(leg: Leg, at: datetime) -> None:
     if leg.rail in SETTLES_ITSELF and leg.state == "succeeded":
-        leg.move("settled", leg.since)
-    work.legs[leg.leg_id] = leg
+        leg.move("settled", at)
 
 
-def _leg_of(work: Work, refund_ref: str, told: list[Fact]) -> Leg | None:
+def _leg_of(work: Work, told: list[tuple[RefundReported, Fact]]) -> Leg | None:
     """The leg that a refund is: by our key or its reference, else one that somebody else made for this case."""
-    keys = {fact.body.key for fact in told if isinstance(fact.body, RefundReported) and fact.body.key}
+    body, fact = told[-1]
+    keys = {each.key for each, _ in told if each.key}
     for leg in work.legs.values():
-        if leg.effect_id in keys or (leg.refund_ref and leg.refund_ref == refund_ref):
+        same_money = leg.payment_ref == body.payment_ref and leg.amount_minor == body.amount_minor
+        if leg.effect_id in keys:
             return leg
-    first = told[-1]
-    assert isinstance(first.body, RefundReported)
-    if keys and not any(key in work.issued_ids for key in keys):
+        if leg.refund_ref == body.refund_ref and (leg.connection == fact.connection or same_money):
+            return leg
+    if keys and not keys & work.issued_ids:
         return None  # another case's leg: its own business, its amount reaches us as a sibling's claim
-    if refund_ref in work.observed_by_siblings:
+    if body.refund_ref in work.observed_by_siblings:
         return None
-    if (
-        first.body.line_refs
-        and work.lines
-        and not {ln.wanted.line_ref for ln in work.lines.values()} & set(first.body.line_refs)
-    ):
+    if body.line_refs and work.lines and not {ln.wanted.line_ref for ln in work.lines.values()} & set(body.line_refs):
         return None  # the channel says that other lines were meant
+    shadow = next(_shadowed(work, body, told[0][1]), None)
+    if shadow is not None:
+        return shadow
+    return _observe(work, told[0][1], body.refund_ref, body.payment_ref, body.amount_minor, body.tender)
+
+
+def _shadowed(work: Work, body: RefundReported, fact: Fact) -> Iterator[Leg]:
+    """The shop and its payment provider both tell of one refund, each by its own reference: it is one leg."""
+    for leg in work.legs.values():
+        same_money = leg.payment_ref == body.payment_ref and leg.amount_minor == body.amount_minor
+        elsewhere = fact.connection != leg.connection and fact.connection not in leg.known_as
+        near = abs((fact.occurred_at - (leg.succeeded_at or leg.since)).total_seconds())
+        if same_money and elsewhere and near <= work.setting.window_shadow_seconds:
+            yield leg
+
+
+def _observe(work: Work, fact: Fact, refund_ref: str, payment_ref: str, amount_minor: int, rail: str) -> Leg:
+    """A leg that somebody else has made: attributed to this case, never made again (D7)."""
     leg = Leg(
         make_id("rl", work.case_id, refund_ref),
         make_id("ri", work.case_id, refund_ref),
-        first.body.tender,
-        first.body.payment_ref,
-        first.body.amount_minor,
+        rail,
+        payment_ref,
+        amount_minor,
         "observed",
-        told[0].occurred_at,
-        origin=told[0].origin,
-        connection=told[0].connection,
+        fact.occurred_at,
+        origin=fact.origin if fact.origin != "ours" else "psp",
+        connection=fact.connection,
         refund_ref=refund_ref,
     )
-    work.legs[leg.leg_id] = leg
-    return leg
+    return work.legs.setdefault(leg.leg_id, leg)
 
 
 def _report(work: Work, leg: Leg, body: RefundReported, fact: Fact) -> None:
@@ -125,67 +153,71 @@ def _report(work: Work, leg: Leg, body: RefundReported, fact: Fact) -> None:
         work.trouble(
             "wrong_currency",
             body.refund_ref,
-            f"refund {body.refund_ref} is in {body.currency}, the sale is in {currency}: correct the mapping of {fact.connection}",
+            f"refund {body.refund_ref} is in {body.currency}, the sale is in {currency}: correct the mapping of "
+            f"{fact.connection}",
         )
         return
-    if leg.origin == "ours" and body.amount_minor != leg.amount_minor:
-        work.trouble(
-            "amount_mismatch",
-            body.refund_ref,
-            f"{fact.connection} refunded {Money(currency, body.amount_minor)}, {Money(currency, leg.amount_minor)} was asked "
-            "for: compare both sides before anything else is paid",
-            abs(body.amount_minor - leg.amount_minor),
-        )
-    leg.refund_ref = body.refund_ref
+    if body.amount_minor != leg.amount_minor:
+        if leg.origin == "ours":
+            work.trouble(
+                "amount_mismatch",
+                body.refund_ref,
+                f"{fact.connection} refunded {Money(currency, body.amount_minor)}, {Money(currency, leg.amount_minor)} "
+                "was asked for: compare both sides before anything else is paid",
+                abs(body.amount_minor - leg.amount_minor),
+            )
+        else:
+            leg.amount_minor = body.amount_minor  # theirs: the newest version of what they say
+    leg.known_as[fact.connection] = body.refund_ref
+    leg.refund_ref = leg.refund_ref or body.refund_ref
     leg.acquirer_ref = body.acquirer_ref or leg.acquirer_ref
     state = _STATUS.get(body.status, "accepted")  # an unknown status is still pending
     if state == "failed" and leg.succeeded_at is not None:
         state = "failed_after_success"
     if leg.move(state, fact.occurred_at):
         leg.reason = body.reason or leg.reason
-    if leg.rail in SETTLES_ITSELF and leg.state == "succeeded":
-        leg.move("settled", fact.occurred_at)
+    elif state == "succeeded" and leg.state in LEG_DEAD:
+        work.trouble(
+            "amount_mismatch",
+            f"{body.refund_ref}/{leg.state}",
+            f"{fact.connection} says that refund {body.refund_ref} succeeded, it was {leg.state.replace('_', ' ')} before: "
+            "look there before anything else is paid",
+            body.amount_minor,
+        )
+    _settle_itself(leg, fact.occurred_at)
 
 
 def _marketplace(work: Work, body: MarketplaceRefunded, fact: Fact) -> None:
-    leg_id = make_id("rl", work.case_id, body.refund_ref)
-    if leg_id in work.legs:
-        return
-    leg = Leg(
-        leg_id,
-        make_id("ri", work.case_id, body.refund_ref),
-        "marketplace",
-        body.payment_ref,
-        body.amount_minor,
-        "observed",
-        fact.occurred_at,
-        origin="marketplace",
-        connection=fact.connection,
-        refund_ref=body.refund_ref,
-    )
+    leg = _observe(work, fact, body.refund_ref, body.payment_ref, body.amount_minor, "marketplace")
+    leg.origin = "marketplace"
     leg.move("settled", fact.occurred_at)
-    work.legs[leg_id] = leg
+
+
+def _disputed(work: Work, dispute_ref: str) -> None:
+    """A lost dispute is a refund that the customer took (edge cases 57, 58, 73); won again, it has come back."""
+    for fact in work.disputes[dispute_ref]:
+        body = fact.body
+        assert isinstance(body, DisputeMoved)
+        if body.phase == "lost":
+            tender = "marketplace" if fact.origin == "marketplace" else "card"
+            leg = _observe(work, fact, dispute_ref, body.payment_ref, body.amount_minor, tender)
+            leg.move("succeeded", fact.occurred_at)
+            leg.reason = "dispute lost"
+            _settle_itself(leg, fact.occurred_at)
+        elif body.phase == "won":
+            lost = work.legs.get(make_id("rl", work.case_id, dispute_ref))
+            if lost is not None:
+                lost.move("reversed", fact.occurred_at)
 
 
 def _settlements(work: Work) -> None:
     """Payout lines name refunds, bank lines name payouts, the ERP's posting proves the clearing account."""
     by_ref = {leg.refund_ref: leg for leg in work.legs.values() if leg.refund_ref}
+    by_ref |= {ref: leg for leg in work.legs.values() for ref in leg.known_as.values()}
     for fact in work.facts:
         body = fact.body
         if isinstance(body, RefundSettled) and (leg := by_ref.get(body.refund_ref)) is not None:
-            if body.amount_minor != leg.amount_minor and leg.origin == "ours":
-                work.trouble(
-                    "amount_mismatch",
-                    body.refund_ref,
-                    f"payout {body.payout_ref} settles {body.amount_minor}, the leg is {leg.amount_minor}: compare with the "
-                    "provider's report",
-                    abs(body.amount_minor - leg.amount_minor),
-                )
-                continue
-            leg.payout_ref = body.payout_ref
-            if leg.state in ("accepted", "unknown", "submitting"):
-                leg.move("succeeded", fact.occurred_at)  # money that is in a payout has left
-            leg.move("settled", fact.occurred_at)
+            _settled(work, leg, body, fact)
     for fact in work.facts:
         body = fact.body
         for leg in work.legs.values():
@@ -193,3 +225,21 @@ def _settlements(work: Work) -> None:
                 leg.bank_ref = body.bank_ref
             elif isinstance(body, SettlementPosted) and leg.payout_ref == body.payout_ref:
                 leg.settled_document = body.document_ref
+
+
+def _settled(work: Work, leg: Leg, body: RefundSettled, fact: Fact) -> None:
+    if body.amount_minor < 0:  # the payout gives it back to us
+        leg.move("failed_after_success" if leg.succeeded_at is not None else "failed", fact.occurred_at)
+    elif body.amount_minor != leg.amount_minor:
+        work.trouble(
+            "amount_mismatch",
+            body.refund_ref,
+            f"payout {body.payout_ref} settles {body.amount_minor}, the leg is {leg.amount_minor}: compare with the "
+            "provider's report",
+            abs(body.amount_minor - leg.amount_minor),
+        )
+    else:
+        leg.payout_ref = body.payout_ref
+        if leg.state in ("accepted", "unknown", "submitting", "requires_action", "observed"):
+            leg.move("succeeded", fact.occurred_at)  # money that is in a payout has left
+        leg.move("settled", fact.occurred_at)

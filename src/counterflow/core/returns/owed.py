@@ -1,17 +1,17 @@
-"""What the customer is owed now: the entitlement over the units whose moment has come, on the terms of the fees table."""
+"""What the customer is owed now: the entitlement over the units whose moment has come, on the terms of the fees."""
 
-from counterflow.core.facts import GoodwillGranted, LotRecalled
+from collections import Counter
+
 from counterflow.core.money import Money
 from counterflow.core.policy import Review
 from counterflow.core.policy.vocabulary import SELLER_FAULT
 from counterflow.core.refunds import ReturnedItem, entitle
-from counterflow.core.refunds.exchange import settle_exchange
 from counterflow.core.returns.authorise import ask, inputs_of
 from counterflow.core.returns.case import ComponentView
-from counterflow.core.returns.states import GOODS_HERE, GOODS_INSPECTED
+from counterflow.core.returns.exchange import exchange
+from counterflow.core.returns.states import GOODS_HERE, GOODS_INSPECTED, LEG_PAID
 from counterflow.core.returns.work import Line, Unit, Work
 
-_EXCHANGES = ("exchange", "replacement")
 _HANDED_OVER = GOODS_HERE | {"handed_over", "in_transit", "delivered_unreceived", "with_third_party"}
 # From which goods state on money is due, by the policy's refund moment.
 _DUE: dict[str, frozenset[str]] = {
@@ -19,68 +19,102 @@ _DUE: dict[str, frozenset[str]] = {
     "receipt": GOODS_HERE,
     "inspection": GOODS_INSPECTED,
 }
+# Nothing of ours has come, or it is not what was sold: not due whatever the moment.
+_NOT_DUE = frozenset({"wrong_item", "received_unidentified", "denied_goods", "not_in_parcel", "cancelled", "expired"})
 
 
 def owed(work: Work) -> None:
     """Mark payable units, then fill `work.components` and `work.entitled_minor`; exchanges take their offset first."""
     if work.sale is None:
         return
-    recalled = any(isinstance(f.body, LotRecalled) and f.body.refund_regardless for f in work.facts)
     items: list[ReturnedItem] = []
     for unit in work.units.values():
         line = unit.line
         if line is None or line.sold is None or line.authorisation != "approved" or unit.claimed_elsewhere:
             continue
-        unit.payable = _due(unit, line) or (recalled and unit.lot_status == "recalled")
+        unit.payable = _due(work, unit, line)
         if unit.payable and line.wanted.remedy not in ("repair", "none"):
             items.append(_item(work, unit, line))
-    goodwill = sum(f.body.amount_minor for f in work.facts if isinstance(f.body, GoodwillGranted))
-    if not items and not goodwill:
-        return
-    prior = [ReturnedItem(ref, piece) for (ref, piece) in sorted(work.claimed_by_siblings) if ":" not in ref]
-    result = entitle(work.sale, items, prior) if items else None
-    rows = list(result.components) if result else []
-    views = [ComponentView(row.line_ref, row.component, row.amount_minor, row.basis) for row in rows]
-    if goodwill:
-        views.append(ComponentView("", "goodwill", goodwill, "goodwill granted by a person"))
+    views: list[ComponentView] = []
+    if items:
+        result = entitle(work.sale, items, _prior(work))
+        views = [ComponentView(row.line_ref, row.component, row.amount_minor, row.basis) for row in result.components]
+        work.entitled_minor = result.payable_minor
+        work.unpaid_minor = result.total_minor - result.payable_minor
+    if work.goodwill_minor:
+        views.append(ComponentView("", "goodwill", work.goodwill_minor, "goodwill granted by a person"))
+        work.entitled_minor += work.goodwill_minor
     work.components = tuple(views)
-    work.goodwill_minor = goodwill
-    work.entitled_minor = (result.payable_minor if result else 0) + goodwill
-    _exchange(work)
+    _marketplace_terms(work)
+    exchange(work)
 
 
-def _due(unit: Unit, line: Line) -> bool:
-    if unit.goods in ("wrong_item", "received_unidentified", "denied_goods", "not_in_parcel"):
+def _prior(work: Work) -> list[ReturnedItem]:
+    """What the other cases over the sale hold; a part of a kit is counted through (units.claim_of)."""
+    assert work.sale is not None
+    prior = []
+    for key, n in sorted(work.claimed_by_siblings):
+        sold, part_sku = work.sale.line(key), ""
+        if sold is None:
+            line_ref, _, part_sku = key.rpartition(":")
+            sold = work.sale.line(line_ref)
+        if sold is None:
+            continue
+        each = next((part.quantity for part in sold.kit if part.sku == part_sku), 1)
+        if n // each < sold.quantity:
+            prior.append(ReturnedItem(sold.line_ref, n // each, part_sku, n % each if part_sku else 0))
+    return prior
+
+
+def _due(work: Work, unit: Unit, line: Line) -> bool:
+    if unit.goods in _NOT_DUE:
         return False
-    if unit.waived or (unit.goods == "lost" and unit.handed_over_at is not None):
-        return True  # nothing is to come back, or it was lost with our label after it was handed over (edge case 35)
-    if line.moment == "request":
-        return unit.goods not in ("cancelled", "expired")
+    if unit.goods == "lost":
+        # With proof that it was handed over the risk is ours (35); without it a person decides.
+        proven = unit.handed_over_at is not None
+        return proven or work.resolution("missing_goods", unit.unit_id, unit.since) == "accept"
+    if "empty_box" in unit.findings and work.resolution("empty_box", unit.unit_id) != "accept":
+        return False
+    if unit.serial_result in ("mismatch", "already_returned", "missing"):
+        return False
+    if unit.waived or line.moment == "request":
+        return True
+    if unit.lot_status == "recalled" and work.recalled.get(unit.lot, any(work.recalled.values())):
+        return unit.goods in GOODS_HERE or not unit.lot
     return unit.goods in _DUE[line.moment]
 
 
 def _item(work: Work, unit: Unit, line: Line) -> ReturnedItem:
     """The unit on the terms of the fees table, asked with what the inspection found."""
-    at = work.requested_at or work.opened_at or work.now
-    inputs = inputs_of(work, line, at)
-    inputs.update(
-        {"grade": unit.grade or "not_graded", "serial_result": unit.serial_result, "lot_status": unit.lot_status}
+    findings = {finding: True for finding in unit.findings if finding in line.inputs}
+    inputs = inputs_of(
+        work,
+        line,
+        grade=unit.grade or "not_graded",
+        serial_result=unit.serial_result,
+        lot_status=unit.lot_status,
+        **findings,
     )
-    inputs.update({finding: True for finding in unit.findings if finding in inputs})
     answer = ask(work, "fees", unit.unit_id, inputs)
     fault = line.wanted.reason in SELLER_FAULT
-    part = {"part_sku": line.wanted.part_sku, "part_piece": unit.part} if line.wanted.part_sku else {}
     if isinstance(answer, Review):
         work.trouble("terms_unclear", unit.unit_id, f"the fees table needs a person: {answer.why}")
-        return ReturnedItem(line.wanted.line_ref, unit.piece, reason=line.wanted.reason, seller_fault=fault, **part)  # type: ignore[arg-type]
+        return ReturnedItem(
+            line.wanted.line_ref,
+            unit.piece,
+            part_sku=unit.part_sku,
+            part_piece=unit.part,
+            reason=line.wanted.reason,
+            seller_fault=fault,
+        )
     out = answer.outputs
     loss = out.get("value_loss_ppm", {})
     fixed = out.get("restocking_fee")
     return ReturnedItem(
         line.wanted.line_ref,
         unit.piece,
-        part_sku=line.wanted.part_sku,
-        part_piece=unit.part if line.wanted.part_sku else 0,
+        part_sku=unit.part_sku,
+        part_piece=unit.part,
         reason=line.wanted.reason,
         seller_fault=fault,
         withdrawal=work.kind == "withdrawal",
@@ -96,39 +130,19 @@ def _whole(value: object) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _exchange(work: Work) -> None:
-    """Take the price of the replacements out of the entitlement; what is left is paid, what is missing is asked for."""
-    wanted = [
-        line for line in work.lines.values() if line.wanted.remedy in _EXCHANGES and line.authorisation == "approved"
-    ]
-    if not wanted:
+def _marketplace_terms(work: Work) -> None:
+    """Where the marketplace decides, what it paid is what was owed: its difference to our terms is a row (71, 77)."""
+    paid = [leg for leg in work.legs.values() if leg.rail == "marketplace" and leg.state in LEG_PAID]
+    if work.kind != "marketplace_return" or not paid:
         return
-    payable = {u.line.key for u in work.units.values() if u.payable and u.line is not None}
-    price = sum(replacement_price_of(line) * line.wanted.quantity for line in wanted if line.key in payable)
-    state = next((state for state, _, _ in reversed(list(work.replacement.values()))), "")
-    settled = settle_exchange(work.entitled_minor, price, replacement=state if state in _FALLEN else "available")
-    work.offset_minor, work.customer_pays_minor = settled.offset_minor, settled.customer_pays_minor
-    if state in _FALLEN:
-        work.exchange_state = "withdrawn"
-        work.because.append(settled.basis)
-    elif state in ("shipped", "delivered"):
-        work.exchange_state = state
-    elif state == "created":
-        work.exchange_state = "ordered"
-    elif not price:
-        work.exchange_state = "quoted"
-    else:
-        paid = work.customer_paid_minor >= settled.customer_pays_minor
-        work.exchange_state = "covered" if paid else "awaiting_payment"
+    difference = sum(leg.amount_minor for leg in paid) - work.entitled_minor
+    if difference:
+        work.owe("marketplace_terms", difference, "the marketplace decided what the customer gets")
 
 
-_FALLEN = ("out_of_stock", "cancelled")
-
-
-def replacement_price_of(line: Line) -> int:
-    """Minor units for one piece. The same product costs what it cost at the sale, another one today's price (case 64)."""
-    sold, wanted = line.sold, line.wanted
-    assert sold is not None
-    if wanted.replacement_sku in ("", sold.sku) or not wanted.replacement_unit_minor:
-        return sold.paid_minor // max(sold.quantity, 1)
-    return wanted.replacement_unit_minor
+def rows_of(work: Work) -> Counter[tuple[str, str]]:
+    """(line, component) -> what is owed."""
+    rows: Counter[tuple[str, str]] = Counter()
+    for component in work.components:
+        rows[component.line_ref, component.component] += component.amount_minor
+    return rows

@@ -1,22 +1,24 @@
 """Paying what is owed and not yet under way: intents, their approvals and holds, and the legs on their rails.
 
 The gap between the entitlement and the live legs is the only reason to pay. A leg that somebody else made closes the
-gap like one of ours; an unknown leg keeps it open and blocks its payment until a look-up has moved it (D5).
+gap like one of ours; an unknown leg keeps it closed and blocks any sibling until a look-up has moved it (D5).
 """
 
 from collections import Counter
 
 from counterflow.core.effects import AllocationRow, PayLeg
-from counterflow.core.facts import ApprovalGiven
 from counterflow.core.ids import make_id
 from counterflow.core.money import Money
-from counterflow.core.policy import Review
 from counterflow.core.refunds.tenders import PlannedLeg, RouteRule, route
-from counterflow.core.returns.authorise import ask, inputs_of
+from counterflow.core.returns.approve import approved
+from counterflow.core.returns.legs import issued
+from counterflow.core.returns.owed import rows_of
 from counterflow.core.returns.states import LEG_DEAD, LEG_PAID
-from counterflow.core.returns.work import Intent, Leg, Line, Work
+from counterflow.core.returns.work import Intent, Leg, Work
 
-_PERSONS = {"auto": 0, "one": 1, "two": 2}
+# While one of these is open nothing more is paid on the case.
+HOLDS = ("serial_mismatch", "empty_box", "amount_mismatch", "wrong_currency")
+_ACCEPTED = ("accept", "write_off")
 
 
 def pay(work: Work) -> None:
@@ -25,8 +27,7 @@ def pay(work: Work) -> None:
         return
     _known_intents(work)
     live = sum(leg.amount_minor for leg in work.legs.values() if leg.state not in LEG_DEAD)
-    lost = sum(amount for _, amount, phase in work.disputes.values() if phase == "lost")
-    gap = work.entitled_minor - work.offset_minor - live - lost
+    gap = work.entitled_minor - work.offset_minor - live
     if gap < 0:
         _overpaid(work, -gap)
     elif gap > 0:
@@ -50,79 +51,25 @@ def _known_intents(work: Work) -> None:
 
 
 def _propose(work: Work, gap: int) -> None:
-    assert work.sale is not None
-    intent_id = make_id(
-        "ri", work.case_id, "wave", len({e.command.intent_id for e in work.effects if isinstance(e.command, PayLeg)})
-    )
-    intent = Intent(intent_id, gap, "proposed")
-    work.intents[intent_id] = intent
+    waves = {e.command.intent_id for e in work.effects if isinstance(e.command, PayLeg)}
+    intent = Intent(make_id("ri", work.case_id, "wave", len(waves)), gap, "proposed")
+    work.intents[intent.intent_id] = intent
     intent.holds = [f"{name} ({who})" for name, who in work.holds.items()]
-    intent.holds += [f"dispute {ref}" for ref, (_, _, phase) in work.disputes.items() if phase == "opened"]
-    if any(t.kind in ("serial_mismatch", "amount_mismatch", "wrong_currency") for t in work.troubles):
+    if work.is_open(*HOLDS):
         intent.holds.append("an exception has to be resolved first")
-    if not _approved(work, intent):
+    if not approved(work, intent):
         return
-    intent.state = "approved"
-    if intent.holds:
-        intent.state = "held"
-        return
+    intent.state = "held" if intent.holds else "approved"
     if any(leg.state in ("unknown", "submitting") for leg in work.legs.values()):
         intent.state = "held"
         intent.holds.append("another leg is not known yet")
+    if intent.state == "held":
         return
-    if all([_issue(work, intent, n, planned) for n, planned in enumerate(_route(work, gap))]):
+    sent = [_issue(work, intent, n, planned) for n, planned in enumerate(_route(work, gap))]
+    if all(sent):
         intent.state = "released"
-
-
-def _approved(work: Work, intent: Intent) -> bool:
-    """Ask the approvals table for the case's whole amount, so that splitting does not slip below a limit."""
-    assert work.sale is not None
-    line = next((line for line in work.lines.values() if line.sold is not None), None)
-    before = sum(leg.amount_minor for leg in work.legs.values() if leg.origin == "ours")
-    total = max(work.entitled_minor - work.offset_minor, intent.amount_minor)
-    if before and work.entitled_minor - work.offset_minor <= before:
-        intent.because = "approved before: a leg that failed is paid again on another rail"
-        return True
-    role, needed = "finance_controller", 1
-    if line is not None:
-        inputs = {**_inputs(work, line), "amount_minor": total, "currency": work.sale.currency}
-        answer = ask(work, "approvals", intent.intent_id, inputs)
-        if isinstance(answer, Review):
-            intent.because = answer.why
-        else:
-            needed, role = _PERSONS[str(answer.outputs["persons"])], str(answer.outputs.get("role", "none"))
-            intent.because = f"row {answer.hit.row} ({', '.join(answer.hit.because) or 'fallback'})"
-    signed: dict[str, bool] = {}
-    for fact in work.facts:
-        body = fact.body
-        if (
-            isinstance(body, ApprovalGiven)
-            and body.intent_id == intent.intent_id
-            and body.amount_minor == intent.amount_minor
-        ):
-            signed[body.by] = body.granted
-    if any(not granted for granted in signed.values()):
-        intent.holds.append("refused by " + ", ".join(by for by, granted in signed.items() if not granted))
-        work.trouble(
-            "approval_refused", intent.intent_id, f"{intent.holds[-1]}: settle it with the customer or ask again"
-        )
-        return False
-    intent.approvals = sorted(signed)
-    if len(signed) >= needed:
-        return True
-    amount = Money(work.sale.currency, intent.amount_minor)
-    missing = needed - len(signed)
-    work.trouble(
-        "approval_needed",
-        intent.intent_id,
-        f"a refund of {amount} waits for {missing} approval(s) by {role.replace('_', ' ')}: {intent.because}",
-        intent.amount_minor,
-    )
-    return False
-
-
-def _inputs(work: Work, line: Line) -> dict[str, object]:
-    return inputs_of(work, line, work.requested_at or work.opened_at or work.now)
+    elif intent.holds:
+        intent.state = "held"
 
 
 def _route(work: Work, gap: int) -> tuple[PlannedLeg, ...]:
@@ -130,34 +77,58 @@ def _route(work: Work, gap: int) -> tuple[PlannedLeg, ...]:
     sale = work.sale
     assert sale is not None
     refunded: Counter[str] = Counter(work.refunded_by_siblings)
-    covered: Counter[tuple[str, str]] = Counter()
+    rows = rows_of(work)
     for leg in work.legs.values():
         if leg.state not in LEG_DEAD:
             refunded[leg.payment_ref] += leg.amount_minor
             for row in leg.allocation:
-                covered[row.line_ref, row.component] += row.amount_minor
-    rows: Counter[tuple[str, str]] = Counter()
-    for component in work.components:
-        rows[component.line_ref, component.component] += component.amount_minor
-    rows.subtract(covered)
+                rows[row.line_ref, row.component] -= row.amount_minor
     left = [AllocationRow(ref, component, amount) for (ref, component), amount in sorted(rows.items()) if amount]
-    blocked = {leg.payment_ref: leg.reason or "it failed before" for leg in work.legs.values() if leg.state in LEG_DEAD}
     remedies = {line.wanted.remedy for line in work.lines.values() if line.authorisation == "approved"}
+    blocked = _blocked(work)
     return route(
         gap,
         left,
-        sale.payments,
+        (*sale.payments, *work.paid_in.values()),
         refunded,
         now=work.now,
         rule=RouteRule(
             remedy="store_credit" if remedies == {"store_credit"} else "refund",
             gift=sale.gift,
-            alternatives=(work.alternative_rail,) if work.alternative_rail else (),
+            alternatives=_alternatives(work),
         ),
-        lost={payment: amount for payment, amount, phase in work.disputes.values() if phase == "lost"},
-        disputed=[payment for payment, _, phase in work.disputes.values() if phase == "opened"],
+        disputed=[d.payment_ref for d in map(work.dispute_phase, work.disputes) if d.phase == "opened"],
         blocked=blocked,
     )
+
+
+def _blocked(work: Work) -> dict[str, str]:
+    """Payments whose own rail is closed: a leg of ours came back or was refused, or cash and no till is near."""
+    blocked = {
+        leg.payment_ref: leg.reason or "it failed before"
+        for leg in work.legs.values()
+        if leg.state in LEG_DEAD and leg.origin == "ours"
+    }
+    routes = work.setting.routes
+    places = (routes.place(u.receipt_place) for u in work.units.values() if u.payable)
+    at_till = any(place is not None and place.connection == routes.cash for place in places)
+    for payment in work.sale.payments if work.sale is not None else ():
+        if payment.tender == "cash" and not at_till:
+            blocked.setdefault(payment.payment_ref, "it was paid in cash and the goods came back elsewhere")
+    return blocked
+
+
+def _alternatives(work: Work) -> tuple[str, ...]:
+    """The rail that a person chose, until a leg on it has died too: then the person is asked again."""
+    if work.alternative is None:
+        return ()
+    rail, chosen_at = work.alternative
+    tried = any(
+        leg.state in LEG_DEAD and leg.rail == rail and leg.since >= chosen_at
+        for leg in work.legs.values()
+        if leg.origin == "ours"
+    )
+    return () if tried else (rail,)
 
 
 def _issue(work: Work, intent: Intent, n: int, leg: PlannedLeg) -> bool:
@@ -168,14 +139,14 @@ def _issue(work: Work, intent: Intent, n: int, leg: PlannedLeg) -> bool:
         intent.holds.append(leg.reason)
         return False
     connection = _payer(work, leg)
+    amount = Money(sale.currency, leg.amount_minor)
     if leg.state == "unroutable" or not connection:
-        amount = Money(sale.currency, leg.amount_minor)
-        why = leg.reason or f"no connection pays by {leg.rail}"
+        why = (leg.reason or f"no connection pays by {leg.rail}").replace("_", " ")
         work.trouble(
             "refund_unroutable",
             f"{intent.intent_id}/{n}",
-            f"{amount} cannot go back by itself: {why}. Ask the customer for another way, then resolve with pay_store_credit "
-            "or pay_bank",
+            f"{amount} cannot go back by itself: {why}. Ask the customer for another way, then resolve with "
+            "pay_store_credit or pay_bank",
             leg.amount_minor,
         )
         return False
@@ -196,22 +167,11 @@ def _issue(work: Work, intent: Intent, n: int, leg: PlannedLeg) -> bool:
         ),
         leg_id,
         connection,
-        f"refund {Money(sale.currency, leg.amount_minor)} by {leg.rail}: {intent.because or 'owed'}",
+        f"refund {amount} by {leg.rail}: {intent.because or 'owed'}",
         scope=f"payment:{leg.payment_ref}",
     )
-    if effect is not None:
-        work.legs[leg_id] = Leg(
-            leg_id,
-            intent.intent_id,
-            leg.rail,
-            leg.payment_ref,
-            leg.amount_minor,
-            "submitting",
-            work.now,
-            connection=connection,
-            effect_id=effect.effect_id,
-            allocation=leg.allocation,
-        )
+    if effect is not None and isinstance(effect.command, PayLeg):
+        work.legs[leg_id] = issued(effect, effect.command)
     return True
 
 
@@ -229,14 +189,17 @@ def _payer(work: Work, leg: PlannedLeg) -> str:
 
 
 def _overpaid(work: Work, amount: int) -> None:
-    """More went out than is owed. If others paid beside us it is a double refund, else the entitlement has shrunk."""
+    """More went out than is owed. If others paid beside us it is a double refund, else the entitlement has shrunk.
+
+    What a person accepts or writes off becomes a row of what is owed: if the goods come after all, it is gone again.
+    """
     assert work.sale is not None
     paid = [leg for leg in work.legs.values() if leg.state not in LEG_DEAD]
     ours = [leg for leg in paid if leg.origin == "ours"]
     others = [leg for leg in paid if leg.origin != "ours"]
     if others and not ours and all(leg.rail == "marketplace" for leg in others):
         return  # it pays by its own rules, often before the goods (edge cases 71, 77); the goods axis goes on
-    if ours and others:
+    if ours and others and amount >= min(leg.amount_minor for leg in others):
         kind = "double_refund"
         text = "was paid twice, by us and by " + " and ".join(sorted({leg.origin for leg in others}))
         move = "cancel what is still pending, else recover it: offset, ask the customer, or write it off"
@@ -246,4 +209,11 @@ def _overpaid(work: Work, amount: int) -> None:
     else:
         kind, text = "overpaid", "was paid more than is owed now"
         move = "accept it as goodwill, or ask the customer for it"
-    work.trouble(kind, f"{kind}/{amount}", f"{Money(work.sale.currency, amount)} {text}: {move}", amount)
+    subject = f"{kind}/{amount}"
+    action = work.resolution(kind, subject)
+    if action in _ACCEPTED:
+        work.owe("goodwill" if action == "accept" else "write_off", amount, f"{kind.replace('_', ' ')}, {action}ed")
+        return
+    if kind == "double_refund" and action != "resolve":
+        work.doubled_minor = amount
+    work.trouble(kind, subject, f"{Money(work.sale.currency, amount)} {text}: {move}", amount)

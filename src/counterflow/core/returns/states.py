@@ -26,13 +26,13 @@ GOODS: Table = {
     "inspecting": ("inspected",),
     "wrong_item": ("quarantined", "handover_to_owner"),
     "inspected": ("disposition_decided", "inspecting", "quarantined"),
-    "quarantined": ("inspecting", "disposition_decided", "handover_to_owner"),
+    "quarantined": ("inspecting", "disposition_decided", "handover_to_owner", "denied_goods"),
     "disposition_decided": ("dispositioned", "inspected", "quarantined"),
     "dispositioned": ("disposition_reversed",),
     "disposition_reversed": ("disposition_decided",),
     "not_in_parcel": ("received", "lost", "denied_goods", "not_expected"),
     "with_third_party": ("received", "dispositioned", "lost"),
-    "lost": ("received",),
+    "lost": ("received", "denied_goods"),
     "expired": ("handed_over", "received"),
     "cancelled": ("handed_over", "received"),
     "denied_goods": ("received",),
@@ -63,7 +63,7 @@ GOODS_INSPECTED = frozenset(
 LEG: Table = {
     "planned": ("submitting", "cancelled", "rerouted"),
     "submitting": ("accepted", "succeeded", "rejected", "unknown", "requires_action", "failed"),
-    "unknown": ("accepted", "succeeded", "rejected", "submitting", "failed", "requires_action"),
+    "unknown": ("accepted", "succeeded", "rejected", "submitting", "failed", "requires_action", "cancelled"),
     "accepted": ("succeeded", "failed", "requires_action", "cancelled"),
     "requires_action": ("succeeded", "failed", "cancelled"),
     "succeeded": ("settled", "failed_after_success", "reversed"),
@@ -74,7 +74,7 @@ LEG: Table = {
     "observed": ("accepted", "succeeded", "settled", "failed", "requires_action"),
     "rejected": ("rerouted", "submitting"),
     "rerouted": (),
-    "cancelled": (),
+    "cancelled": ("succeeded",),  # given up, and it happened all the same
 }
 
 LEG_DEAD = frozenset({"failed", "failed_after_success", "reversed", "rejected", "rerouted", "cancelled"})
@@ -119,10 +119,10 @@ MONEY_RESOLVED = frozenset(
 # Books, per posting (domain.md section 6).
 BOOKS: Table = {
     "not_required": ("required",),
-    "required": ("blocked", "submitting", "drafted", "posted", "found_existing"),
-    "submitting": ("unknown", "drafted", "posted", "blocked"),
-    "unknown": ("posted", "drafted", "submitting", "blocked"),
-    "blocked": ("required", "submitting", "posted", "found_existing"),
+    "required": ("not_required", "blocked", "submitting", "drafted", "posted", "found_existing"),
+    "submitting": ("unknown", "drafted", "posted", "blocked", "not_required"),
+    "unknown": ("posted", "drafted", "submitting", "blocked", "not_required"),
+    "blocked": ("not_required", "required", "submitting", "posted", "found_existing"),
     "drafted": ("posted", "required"),
     "found_existing": ("posted",),
     "posted": ("applied", "reversed", "mismatched"),

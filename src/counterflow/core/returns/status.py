@@ -11,7 +11,8 @@ from counterflow.core.returns.states import (
 from counterflow.core.returns.work import Line, Work
 
 # Exceptions that can no longer change what the customer gets; everything else keeps a case from closing.
-_HARMLESS = frozenset({"shifted_period"})
+_HARMLESS = frozenset({"shifted_period", "lot_swap", "recovery_claim"})
+_ENDED = ("done", "discarded", "rejected")  # what a rejection leaves open is an exception or a blocked posting
 
 
 def line_money(work: Work, line: Line) -> str:
@@ -28,7 +29,7 @@ def line_money(work: Work, line: Line) -> str:
     live = [leg for leg in work.legs.values() if leg.state not in LEG_DEAD]
     if live and all(leg.origin == "marketplace" for leg in live):
         return "refunded_by_others"
-    if any(phase == "opened" for _, _, phase in work.disputes.values()):
+    if any(work.dispute_phase(ref).phase == "opened" for ref in work.disputes):
         return "disputed"
     if not any(unit.payable for unit in units):
         return "estimated"
@@ -79,9 +80,7 @@ def closed(work: Work, open_exceptions: tuple[str, ...]) -> bool:
     booked = {p.subject for p in work.postings.values() if p.kind == "refund_payment" and p.state == "settled"}
     if any(leg.leg_id not in booked for leg in legs):
         return False
-    return all(
-        work.state_of(e.effect_id) in ("done", "discarded") for e in work.all_effects() if e.priority != "background"
-    )
+    return all(work.state_of(e.effect_id) in _ENDED for e in work.all_effects() if e.priority != "background")
 
 
 def status(work: Work, open_exceptions: tuple[str, ...]) -> str:

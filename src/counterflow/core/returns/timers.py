@@ -1,13 +1,14 @@
 """What to look at again later, as a table; a timer that fires is a fact, and the state says what follows."""
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
-from counterflow.core.returns.states import LEG_DEAD, LEG_PAID
+from counterflow.core.policy.periods import REFUND_DAYS, period_end, refund_due_on
+from counterflow.core.returns.authorise import zone_of
+from counterflow.core.returns.states import LEG_PAID
 from counterflow.core.returns.work import Work
 
 AUTHORISATION_EXPIRY = timedelta(days=30)
 NOT_COUNTED = timedelta(days=5)
-REFUND_DUE = timedelta(days=14)  # Directive 2011/83/EU art. 13(1)
 REFUND_DUE_WARNING = timedelta(days=3)
 REFUND_STUCK = timedelta(days=7)
 SETTLEMENT = timedelta(days=10)
@@ -28,24 +29,7 @@ def timers(work: Work) -> None:
                 "case",
                 f"the carrier delivered {len(uncounted)} piece(s) on {since.date()}, nobody counted them: look",
             )
-    due = work.entitled_minor - work.offset_minor
-    live = sum(leg.amount_minor for leg in work.legs.values() if leg.state not in LEG_DEAD)
-    paid = sum(leg.amount_minor for leg in work.legs.values() if leg.state in LEG_PAID)
-    if (
-        work.withdrawal_at is not None
-        and paid < max(due, 1)
-        and any(line.authorisation == "approved" for line in work.lines.values())
-    ):
-        limit = work.withdrawal_at + REFUND_DUE
-        work.timer("refund_due", limit - REFUND_DUE_WARNING)
-        if work.now >= limit - REFUND_DUE_WARNING and due > live:
-            work.trouble(
-                "refund_overdue",
-                "case",
-                f"the law wants the refund by {limit.date()} (14 days from the withdrawal), unless goods or proof of dispatch are "
-                "missing: release it or note the proof that is missing",
-                due - live,
-            )
+    _refund_due(work)
     for leg in work.legs.values():
         if leg.state in ("accepted", "unknown"):
             work.timer("refund_stuck", leg.since + REFUND_STUCK, leg.leg_id)
@@ -53,7 +37,8 @@ def timers(work: Work) -> None:
                 work.trouble(
                     "refund_stuck",
                     leg.leg_id,
-                    f"the provider has not said how refund {leg.refund_ref or leg.leg_id} ended since {leg.since.date()}: ask it",
+                    f"the provider has not said since {leg.since.date()} how refund {leg.refund_ref or leg.leg_id} "
+                    "ended: ask it",
                     leg.amount_minor,
                 )
         elif leg.state == "succeeded" and leg.succeeded_at is not None:
@@ -62,6 +47,38 @@ def timers(work: Work) -> None:
                 work.trouble(
                     "settlement_overdue",
                     leg.leg_id,
-                    f"refund {leg.refund_ref} succeeded on {leg.succeeded_at.date()} and is in no payout yet: ask {leg.connection}",
+                    f"refund {leg.refund_ref} succeeded on {leg.succeeded_at.date()} and is in no payout yet: ask "
+                    f"{leg.connection}",
                     leg.amount_minor,
                 )
+
+
+def legal_due_on(work: Work) -> date | None:
+    """The last day to refund a withdrawal. It may wait for the goods or the proof of their dispatch (art. 13(3))."""
+    if work.withdrawal_at is None:
+        return None
+    zone = zone_of(work)
+    declared = work.withdrawal_at.astimezone(zone).date()
+    back = work.handed_over_at.astimezone(zone).date() if work.handed_over_at is not None else None
+    return refund_due_on(declared, back, back) or period_end(declared, days=REFUND_DAYS)
+
+
+def _refund_due(work: Work) -> None:
+    """The legal clock of a withdrawal runs, once goods or the proof of dispatch are there."""
+    limit = legal_due_on(work)
+    if limit is None or not any(line.authorisation == "approved" for line in work.lines.values()):
+        return
+    due = work.entitled_minor - work.offset_minor
+    paid = sum(leg.amount_minor for leg in work.legs.values() if leg.state in LEG_PAID)
+    if paid and paid >= due:
+        return
+    warn_at = datetime.combine(limit, time(), zone_of(work)).astimezone(UTC) - REFUND_DUE_WARNING
+    work.timer("refund_due", warn_at)
+    if work.now >= warn_at and work.handed_over_at is not None:
+        work.trouble(
+            "refund_overdue",
+            "case",
+            f"the law wants the refund by {limit} (14 days from the withdrawal) and the goods are back or on their "
+            "way: finish the inspection and release it",
+            max(due - paid, 0),
+        )

@@ -9,7 +9,9 @@ from datetime import datetime
 
 from counterflow.core.effects import AllocationRow, Command, Effect
 from counterflow.core.facts import (
+    ApprovalGiven,
     AuthorisationGiven,
+    DisputeMoved,
     EffectReported,
     Fact,
     ItemsReceived,
@@ -18,9 +20,9 @@ from counterflow.core.facts import (
 )
 from counterflow.core.ids import effect_id, make_id
 from counterflow.core.policy import PolicySet
-from counterflow.core.returns.case import Belief, ComponentView, PolicyHit, Setting, Timer, Waiting
+from counterflow.core.returns.case import Belief, ComponentView, PolicyHit, Setting, Timer
 from counterflow.core.returns.states import may
-from counterflow.core.sale import Sale, SoldLine
+from counterflow.core.sale import Payment, Sale, SoldLine
 
 
 @dataclass(slots=True)
@@ -35,10 +37,20 @@ class Line:
     moment: str = "inspection"  # when money is due: request | first_scan | receipt | inspection
     credit_moment: str = "refund_confirmed"
     decided_at: datetime | None = None
+    inputs: dict[str, object] = field(default_factory=dict)  # what the policy tables may ask, see authorise.inputs_of
+    key: str = ""  # "<line_ref>", or "<line_ref>:<part_sku>" for one part of a kit
+
+    def __post_init__(self) -> None:
+        self.key = f"{self.wanted.line_ref}:{self.wanted.part_sku}" if self.wanted.part_sku else self.wanted.line_ref
 
     @property
-    def key(self) -> str:
-        return f"{self.wanted.line_ref}:{self.wanted.part_sku}" if self.wanted.part_sku else self.wanted.line_ref
+    def flags(self) -> tuple[str, ...]:
+        return self.sold.flags if self.sold is not None else ()
+
+    @property
+    def unit_minor(self) -> int:
+        """What was paid for one piece, to say what is at stake."""
+        return self.sold.paid_minor // max(self.sold.quantity, 1) if self.sold is not None else 0
 
 
 @dataclass(slots=True)
@@ -51,6 +63,7 @@ class Unit:
     piece: int
     since: datetime
     goods: str = "not_expected"
+    part_sku: str = ""  # of a kit
     part: int = 0  # which piece of the part, for kits
     place: str = ""
     custodian: str = "customer"
@@ -58,11 +71,11 @@ class Unit:
     expected_serial: str = ""
     serial_result: str = "ok"
     lot: str = ""
+    lot_sold: str = ""  # the lot on the delivery, where another one came back
     lot_status: str = "ok"
     grade: str = ""
     findings: tuple[str, ...] = ()
     inspection_ref: str = ""
-    recommended: str = ""
     receipt_ref: str = ""
     receipt_place: str = ""
     received_at: datetime | None = None
@@ -70,9 +83,10 @@ class Unit:
     third_party: bool = False
     disposition: str = ""
     disposition_because: str = ""
-    executed_by: str = ""  # who confirmed the disposition
     payable: bool = False
-    waived: bool = False
+    waived: bool = False  # nothing is to come, and it is owed all the same
+    accepted: bool = False  # by a person, in spite of its serial or number
+    legal_entity: str = ""  # another one than ours has it (edge case 40)
     claimed_elsewhere: str = ""  # another case that holds the same piece
     erp_place: str = ""  # where the ERP has it, after all posted moves
     erp_location: str = ""
@@ -100,6 +114,7 @@ class Leg:
     connection: str = ""
     effect_id: str = ""
     refund_ref: str = ""
+    known_as: dict[str, str] = field(default_factory=dict)  # connection -> its own reference of this refund
     payout_ref: str = ""
     bank_ref: str = ""
     settled_document: str = ""
@@ -142,6 +157,7 @@ class Posting:
     accounting_on: str = ""
     effect_id: str = ""
     origin: str = "ours"
+    cancelled_by: str = ""
 
     def move(self, after: str, at: datetime) -> bool:
         if self.state == after:
@@ -160,6 +176,7 @@ class Trouble:
     subject: str
     message: str
     impact_minor: int = 0
+    since: datetime | None = None  # a resolution from before does not count; None: any does
 
 
 @dataclass(slots=True)
@@ -169,7 +186,8 @@ class Work:
     now: datetime
     facts: list[Fact]  # canonical order
     effects: tuple[Effect, ...]  # issued before this decision
-    policies: PolicySet | None = None
+    policies: PolicySet | None = None  # in force when the return was asked for
+    promised: PolicySet | None = None  # in force at the sale, where it is another one
     kind: str = "return"
     opened_at: datetime | None = None
     sale: Sale | None = None
@@ -185,7 +203,11 @@ class Work:
     intents: dict[str, Intent] = field(default_factory=dict)
     postings: dict[str, Posting] = field(default_factory=dict)
     outcomes: dict[str, list[tuple[EffectReported, datetime]]] = field(default_factory=dict)
-    receipts: list[tuple[ItemsReceived, Fact]] = field(default_factory=list)
+    receipts: dict[str, tuple[Fact, ItemsReceived]] = field(default_factory=dict)  # ref -> first told, as told last
+    handed_over_at: datetime | None = None  # when the customer first parted with the goods
+    recalled: dict[str, bool] = field(default_factory=dict)  # lot -> is it refunded whatever the window
+    signed: list[ApprovalGiven] = field(default_factory=list)
+    foreign: dict[str, Fact] = field(default_factory=dict)  # documents that a person made in the ERP, newest statement
     claimed_by_siblings: dict[tuple[str, int], str] = field(default_factory=dict)  # newest view of them
     ever_claimed: set[tuple[str, int]] = field(default_factory=set)
     refunded_by_siblings: dict[str, int] = field(default_factory=dict)
@@ -193,28 +215,52 @@ class Work:
     timers_fired: dict[str, datetime] = field(default_factory=dict)
     resolutions: dict[str, tuple[str, str, datetime]] = field(default_factory=dict)  # exception id -> action, by, at
     components: tuple[ComponentView, ...] = ()
-    entitled_minor: int = 0
+    entitled_minor: int = 0  # to be paid out or offset
+    unpaid_minor: int = 0  # credited against what the customer has not paid yet (edge case 80)
+    doubled_minor: int = 0  # paid by us and by somebody else, and nobody has said yet what becomes of it
     goodwill_minor: int = 0
     replacement: dict[str, tuple[str, datetime, int]] = field(default_factory=dict)  # order_ref -> state, since, total
     exchange_state: str = ""
     offset_minor: int = 0
     customer_pays_minor: int = 0
-    customer_paid_minor: int = 0
+    paid_in: dict[str, Payment] = field(default_factory=dict)  # what the customer paid for the exchange
     troubles: list[Trouble] = field(default_factory=list)
     hits: list[PolicyHit] = field(default_factory=list)
     because: list[str] = field(default_factory=list)
     beliefs: dict[str, Belief] = field(default_factory=dict)
-    waiting: list[Waiting] = field(default_factory=list)
     timers: list[Timer] = field(default_factory=list)
     linked: list[str] = field(default_factory=list)
-    disputes: dict[str, tuple[str, int, str]] = field(default_factory=dict)  # ref -> payment_ref, amount, phase
+    disputes: dict[str, list[Fact]] = field(default_factory=dict)  # ref -> what was told of it
     holds: dict[str, str] = field(default_factory=dict)  # name -> who and why
-    alternative_rail: str = ""  # chosen by a person after a rail failed
+    alternative: tuple[str, datetime] | None = None  # rail chosen by a person after one failed, and when
     planned: list[Effect] = field(default_factory=list)
     issued_ids: set[str] = field(default_factory=set)
 
-    def trouble(self, kind: str, subject: str, message: str, impact_minor: int = 0) -> None:
-        self.troubles.append(Trouble(kind, subject, message, impact_minor))
+    def trouble(
+        self, kind: str, subject: str, message: str, impact_minor: int = 0, since: datetime | None = None
+    ) -> None:
+        self.troubles.append(Trouble(kind, subject, message, impact_minor, since))
+
+    def owe(self, component: str, amount_minor: int, basis: str) -> None:
+        """One more row of what is owed, for no line of the sale."""
+        self.components = (*self.components, ComponentView("", component, amount_minor, basis))
+        self.entitled_minor += amount_minor
+
+    def resolution(self, kind: str, subject: str, since: datetime | None = None) -> str:
+        """What a person decided on this exception; empty while it is open or has been raised anew since."""
+        if not self.resolutions:
+            return ""
+        action, _, at = self.resolutions.get(make_id("ex", self.case_id, kind, subject), ("", "", self.now))
+        return action if since is None or at >= since else ""
+
+    def is_open(self, *kinds: str) -> bool:
+        """Whether a trouble of one of these classes has been met and nobody has resolved it."""
+        return any(t.kind in kinds and not self.resolution(t.kind, t.subject, t.since) for t in self.troubles)
+
+    def dispute_phase(self, ref: str) -> DisputeMoved:
+        body = self.disputes[ref][-1].body
+        assert isinstance(body, DisputeMoved)
+        return body
 
     def state_of(self, effect: str) -> str:
         """planned | submitted | accepted | done | rejected | unknown | parked | discarded, from the last outcome."""
@@ -225,8 +271,9 @@ class Work:
         return "submitted" if last in ("not_found", "resumed") else last
 
     def done(self, effect: str) -> tuple[EffectReported, datetime] | None:
-        """The report by which the effect is done, if it is."""
-        return next((each for each in reversed(self.outcomes.get(effect, ())) if each[0].outcome == "done"), None)
+        """The report by which the effect is done, or by which a person took it over; None while neither is so."""
+        ends = ("done", "discarded")
+        return next((each for each in reversed(self.outcomes.get(effect, ())) if each[0].outcome in ends), None)
 
     def plan(
         self,
