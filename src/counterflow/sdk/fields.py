@@ -1,4 +1,4 @@
-"""Reading somebody else's JSON strictly: what is missing, of another type or absurd is Malformed, and names its field."""
+"""Somebody else's JSON, read strictly: what is missing, of another type or absurd is Malformed and names its field."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -75,14 +75,15 @@ class Fields:
             pass
         raise self.wrong(name, "an instant with its zone, such as 2026-03-01T09:30:00Z")
 
-    def object(self, name: str) -> "Fields":
+    def inner(self, name: str) -> "Fields":
+        """An object inside this one."""
         return Fields(self._value(name, _NO), self._at(name))
 
     def rows(self, name: str) -> list["Fields"]:
         """A list of objects; absent: none."""
-        return [Fields(row, f"{self._at(name)}[{n}]") for n, row in enumerate(self.list(name))]
+        return [Fields(row, f"{self._at(name)}[{n}]") for n, row in enumerate(self.items(name))]
 
-    def list(self, name: str) -> list[Any]:
+    def items(self, name: str) -> list[Any]:
         """A list of whatever; absent: empty."""
         value = self._value(name, ())
         if value == ():

@@ -138,7 +138,7 @@ def facts_of(
             sequence,
             said_at,
             seen_at,
-            event.object("data"),
+            event.inner("data"),
         )
     )
 
@@ -223,7 +223,7 @@ class SiteConnector:
         """A page of all events. One that breaks the form does not stop the others: it is a signal to look at it."""
         page = await self._site.events(cursor, self._page_size)
         items: list[Fact | Signal] = []
-        for place, doc in enumerate(page.list("events")):
+        for place, doc in enumerate(page.items("events")):
             try:
                 items += self._facts(doc, self._now())
             except Malformed:
@@ -233,9 +233,9 @@ class SiteConnector:
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
         """One event again, by its place in the page after a cursor. Raises Malformed as long as it breaks the form."""
         place, at, cursor = ref.partition("@")
-        if not (at and place.isascii() and place.isdigit() and len(place) < 6):
+        if not (at and place.isascii() and place.isdigit() and len(place) < 4):
             raise NotFound(f"{ref!r} names no event: it is <place>@<cursor of the page before>")
-        docs = (await self._site.events(cursor, self._page_size)).list("events")
+        docs = (await self._site.events(cursor, int(place) + 1)).items("events")
         if int(place) >= len(docs):
             raise NotFound(f"there is no event {ref!r} any more: the site has to keep its events")
         return self._facts(docs[int(place)], self._now())

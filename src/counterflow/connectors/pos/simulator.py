@@ -9,6 +9,8 @@ Events (`data`; every instant is by the till's own clock)
 |---|---|
 | return.received | receipt_id, store, till, cashier, occurred_at, order_number or null, rma_number or null,
 lines [{line_no, sku, barcode, quantity, serial, lot, line_ref, condition}] |
+| return.requested | return_id, order_ref or null, order_number or null, sale_id or null, rma_number or null,
+authorised, store, till, cashier, occurred_at, lines [{line_ref, quantity, reason, remedy, serial}] |
 | return.inspected | inspection_id, receipt_id, line_no, store, till, sku, serial, lot, quantity, grade A-D,
 findings [{code, note}], supersedes or null, inspected_by, occurred_at |
 | refund.paid | refund_id,
@@ -25,6 +27,8 @@ REST
 | GET /refunds?key= or ?order_number= | {"refunds": [...]} |
 | GET /refunds/{refund_id} | the refund; status waiting, paid, refused or failed |
 | POST /holds {order_number or rma_number or serial, message} | 201; the message that the cashier sees when this is scanned |
+| GET /holds?key= | {"holds": [...]} |
+| GET /sales/{sale_id} | the sale |
 | GET /events | see site |
 
 A refund may not exceed what is left of the sale that the till knows (`sale_id`, or `order_number` of a sale made here), nor
@@ -33,6 +37,8 @@ A refund may not exceed what is left of the sale that the till knows (`sale_id`,
 Acts
 
     sell             lines, tenders, currency, order_number, cashier                    -> sale
+    request_return   lines [{line_ref, quantity, reason, remedy, serial}], order_ref, order_number, sale_id, rma_number,
+    authorised, cashier                                                                -> request
     receive          lines [{sku, quantity, serial, lot, barcode, line_ref, condition}], order_number, rma_number,
     cashier,
                      occurred_at                                                        -> receipt,
@@ -45,7 +51,7 @@ Acts
     count_drawer                                                                        -> {currency: minor units}
     go_offline, go_online
 
-Collections for `/_sim/truth`: sales, receipts, inspections, refunds, holds, drawers, events, held, keys.
+Collections for `/_sim/truth`: sales, requests, receipts, inspections, refunds, holds, drawers, events, held, keys.
 """  # noqa: E501
 
 from starlette.applications import Starlette
@@ -86,7 +92,16 @@ def create_app(
     pos = Till(site, store, till, cashier_hands_over)
     if not world.all("drawers"):
         world.put("drawers", currency, {"currency": currency, "amount_minor": drawer_minor})
-    for name in ("sell", "receive", "inspect", "refund_by_hand", "pay_out", "refuse_refund", "fail_refund"):
+    for name in (
+        "sell",
+        "request_return",
+        "receive",
+        "inspect",
+        "refund_by_hand",
+        "pay_out",
+        "refuse_refund",
+        "fail_refund",
+    ):
         world.act(name)(getattr(pos, name))
     world.act("count_drawer")(lambda data: {row["currency"]: row["amount_minor"] for row in world.all("drawers")})
     routes = [
@@ -94,6 +109,8 @@ def create_app(
         site.route("/refunds", "GET", pos.get_refunds),
         site.route("/refunds/{refund_id}", "GET", pos.get_refund),
         site.route("/holds", "POST", pos.post_hold, needs_site=False),
+        site.route("/holds", "GET", pos.get_holds, needs_site=False),
+        site.route("/sales/{sale_id}", "GET", pos.get_sale, needs_site=False),
         site.events_route(),
     ]
     return with_sim(Starlette(routes=routes), world, refuse=refuse)
@@ -128,6 +145,13 @@ class Till:
             return doc
 
         return await self._site.once(request, hold)
+
+    async def get_holds(self, request: Request) -> Response:
+        key = request.query_params.get("key")
+        return JSONResponse({"holds": [row for row in self._world.all("holds") if key in (None, row["key"])]})
+
+    async def get_sale(self, request: Request) -> Response:
+        return JSONResponse(self._sale({"sale_id": request.path_params["sale_id"]}))
 
     # Refunds
 
@@ -251,6 +275,19 @@ class Till:
         self._world.put("sales", sale_id, sale)
         self._site.say("sale.recorded", sale)
         return sale
+
+    def request_return(self, data: Doc) -> Doc:
+        """A customer asks at the counter; the goods may be handed in now or be sent later."""
+        names = ("order_ref", "order_number", "sale_id", "rma_number")
+        doc = {
+            **self._here, "return_id": self._site.number("RR"), **{name: data.get(name) for name in names},
+            "authorised": bool(data.get("authorised", False)), "cashier": data.get("cashier", "cashier"),
+            "lines": [{**line, "quantity": positive(line, "quantity")} for line in data["lines"]],
+            "occurred_at": self._site.device_time(),
+        }  # fmt: skip
+        self._world.put("requests", doc["return_id"], doc)
+        self._site.say("return.requested", doc)
+        return doc
 
     def receive(self, data: Doc) -> Doc:
         """Goods over the counter. The till does not judge what belongs to what: it says what it saw."""

@@ -29,14 +29,16 @@ REST
 | GET /announcements/{key} | the announcement; status open, received or cancelled |
 | POST /announcements/{key}/cancel | 200; 409 `already_received` |
 | POST /instructions {disposition, rma_number, lines [{sku, quantity, serial, lot, line_ref, from_location}]} | 201,
-status accepted; 422 `not_on_hand`, `bad_value` |
+status accepted; 409 `in_work`; 422 `not_on_hand`, `bad_value` |
 | GET /instructions/{key} | the instruction; status accepted or executed |
 | GET /receipts?since=&cursor=&limit= | {"receipts": [... with "inspections"], "next_cursor"}: received since this instant (our clock) |
 | GET /stock | {"stock": [{sku, lot, location, quantity}]} |
 
 What is received lies in location `returns`; an accepted instruction takes it to `in_work`,
 its execution to the location of
-the disposition (`LOCATIONS`). A correction moves it from there (`from_location`).
+the disposition (`LOCATIONS`). A correction moves it from there: from `from_location`, or without one from wherever it
+lies, of any lot unless one is named, `returns` first and what is for sale last; while an earlier instruction has it
+`in_work` it is refused with 409.
 
 Acts
 
@@ -302,10 +304,13 @@ class Warehouse:
         lines = []
         for line in body.get("lines") or []:
             sku, quantity, lot = _text(line, "sku"), positive(line, "quantity"), line.get("lot")
-            origin = line.get("from_location") or "returns"
-            if self._on_hand(sku, lot, origin) < quantity:
-                here = self._on_hand(sku, lot, origin)
-                raise Refusal("not_on_hand", f"{quantity} of {sku} asked for, {here} in {origin}")
+            found = self._lies(sku, lot, quantity, line.get("from_location"), LOCATIONS[disposition])
+            if found is None:
+                if self._lies(sku, lot, quantity, "in_work", ""):
+                    raise Refusal("in_work", f"{sku} is being worked on by an earlier instruction", 409)
+                place = line.get("from_location") or "any location"
+                raise Refusal("not_on_hand", f"{quantity} of {sku} asked for, so many are not in {place}")
+            lot, origin = found
             self._put(sku, lot, origin, -quantity)
             self._put(sku, lot, "in_work", quantity)
             lines.append(
@@ -373,6 +378,18 @@ class Warehouse:
 
     def stock(self, data: Doc) -> Doc:
         return self._put(data["sku"], data.get("lot"), data.get("location", "sellable"), int(data["quantity"]))
+
+    def _lies(
+        self, sku: str, lot: str | None, quantity: int, place: str | None, target: str
+    ) -> tuple[str | None, str] | None:
+        """(lot, location) of so many pieces that are not yet in `target`; `lot` None: of any lot."""
+        others = [name for name in LOCATIONS.values() if name not in ("sellable", target)]
+        rows = [row for row in self._world.all("stock") if row["sku"] == sku and row["quantity"] >= quantity]
+        for name in [place] if place else ["returns", *others, "sellable"]:
+            for row in rows:
+                if row["location"] == name and lot in (None, row["lot"]):
+                    return row["lot"], name
+        return None
 
     def _on_hand(self, sku: str, lot: str | None, location: str) -> int:
         row = self._world.get("stock", f"{sku}|{lot or ''}|{location}")
