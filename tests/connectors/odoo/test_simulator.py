@@ -67,8 +67,12 @@ class Sim:
     async def one(self, model: str, id: int, *fields: str) -> Any:
         return (await self.call(f"{model}/read", ids=[id], fields=list(fields), load=None))[0]
 
-    async def receive(self, sale: Any, quantity: float = 1, to: str = "WH/Quarantine", move: int = 0) -> int:
+    async def receive(
+        self, sale: Any, quantity: float = 1, to: str = "WH/Quarantine", move: int = 0, component: bool = True
+    ) -> int:
+        """`component` False: a return that does not say which component of a kit it is."""
         delivered, place = sale["moves"][move], self.ids["locations"][to]
+        part = (await self.one("stock.move", delivered["id"], "bom_line_id"))["bom_line_id"] if component else False
         (picking,) = await self.call(
             "stock.picking/create",
             vals_list=[
@@ -92,6 +96,7 @@ class Sim:
                                 "to_refund": True,
                                 "move_orig_ids": [[4, delivered["id"]]],
                                 "sale_line_id": delivered["sale_line_id"],
+                                "bom_line_id": part,
                             },
                         ]
                     ],
@@ -502,10 +507,14 @@ async def test_a_kit_leaves_and_returns_as_components() -> None:
         sale = await sim.sale(lines=[{"sku": "KIT", "quantity": 2}])
         assert [(move["sku"], move["quantity"]) for move in sale["moves"]] == [("A", 4.0), ("B", 2.0)]
         line = sale["order_lines"][0]["id"]
-        await sim.receive(sale, quantity=2, move=0)
+        await sim.receive(sale, quantity=1, move=0, component=False)
         assert (await sim.one("sale.order.line", line, "qty_delivered"))["qty_delivered"] == 2.0
+        await sim.receive(sale, quantity=1, move=0)
+        assert (await sim.one("sale.order.line", line, "qty_delivered"))["qty_delivered"] == 1.0
         await sim.receive(sale, quantity=1, move=1)
         assert (await sim.one("sale.order.line", line, "qty_delivered"))["qty_delivered"] == 1.0
+        await sim.receive(sale, quantity=2, move=0)
+        assert (await sim.one("sale.order.line", line, "qty_delivered"))["qty_delivered"] == 0.0
 
 
 async def test_a_serial_number_is_wanted_and_cannot_be_in_stock_twice() -> None:

@@ -66,6 +66,13 @@ class Names:
             )
         return await self.id("stock.location", name)
 
+    async def customers(self) -> int:
+        """Where goods come from that did not leave with the order: Odoo's own customer location."""
+        if (key := ("stock.location", "")) not in self._ids:
+            rows = await self.client.search("stock.location", [["usage", "=", "customer"]], ["id"], 1, "id")
+            self._ids[key] = self._only(rows, "usage = customer")
+        return self._ids[key]
+
     async def operation(self, place: str, direction: str) -> int:
         """The operation type of a place; direction: in | internal."""
         config = self.place(place)

@@ -25,9 +25,7 @@ async def send(odoo: Odoo, effect: Effect) -> Done:
     moves = await moves_of(odoo, order)
     backs = await match_back(odoo, moves, command.items, order)
     first = next((back.move for back in backs if back.move), None)
-    source = (
-        first["location_dest_id"] if first else await odoo.names.id("stock.location", "stock.stock_location_customers")
-    )
+    source = first["location_dest_id"] if first else await odoo.names.customers()
     head: dict[str, Any] = {
         "picking_type_id/.id": kind,
         "partner_id/.id": order.partner_id,

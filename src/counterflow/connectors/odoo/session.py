@@ -47,7 +47,7 @@ class Odoo:
 
 
 def done(ref: str, **values: Any) -> Done:
-    return Done(ref, tuple((name, str(value)) for name, value in values.items() if value not in (None, False, "")))
+    return Done(ref, tuple((name, str(value)) for name, value in values.items() if value is not False and value != ""))
 
 
 def names_of(rows: Iterable[dict[str, Any]]) -> str:

@@ -12,7 +12,17 @@ if TYPE_CHECKING:
 ROLES = {"admin": 2, "integration": 6, "minimal": 7, "none": 5}  # role -> user id
 
 _VERBS = {"create": "create", "load": "create", "write": "modify", "unlink": "delete"}
-_READS = ("read", "search", "search_read", "search_count", "formatted_read_group", "fields_get", "default_get")
+_READS = (
+    "read",
+    "search",
+    "search_read",
+    "search_count",
+    "formatted_read_group",
+    "fields_get",
+    "default_get",
+    "get_external_id",
+    "context_get",
+)
 _CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
     ("ir.model.data", "access"): ("Access Rights",),
     ("ir.model.data", "create"): ("Access Rights",),

@@ -68,6 +68,10 @@ class User(Model):
     order = "name, login"
     defaults = {"active": True, "company_id": 1}
 
+    @method(model_level=True)
+    def context_get(self, env: Env) -> Vals:
+        return {"lang": "en_US", "tz": "UTC", "uid": env.uid}
+
 
 class Uom(Model):
     name = "uom.uom"

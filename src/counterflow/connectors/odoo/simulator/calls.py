@@ -155,6 +155,17 @@ def _read(
     return env.read(model, ids, fields, load)
 
 
+def _get_external_id(env: Env, model: str, ids: list[int]) -> dict[str, str]:
+    """The first external id of each record, empty without one."""
+    found = {str(id): "" for id in ids}
+    for id in ids:
+        for row in env.find("ir.model.data", res_id=id):
+            if row.row["model"] == model:
+                found[str(id)] = f"{row.row['module']}.{row.row['name']}"
+                break
+    return found
+
+
 def _message_post(
     env: Env,
     model: str,
@@ -188,6 +199,7 @@ _RECORD_LEVEL: dict[str, Callable[..., Any]] = {
     "write": _write,
     "unlink": _unlink,
     "read": _read,
+    "get_external_id": _get_external_id,
     "message_post": _message_post,
     "message_unsubscribe": _message_unsubscribe,
 }
@@ -242,7 +254,7 @@ class Odoo:
         for table in (_MODEL_LEVEL, _RECORD_LEVEL):
             if name in table:
                 generic = table[name]
-                return _for_model(generic, model), table is _MODEL_LEVEL, name in ("read", "unlink")
+                return _for_model(generic, model), table is _MODEL_LEVEL, name in ("read", "unlink", "get_external_id")
         raise HttpError(404, "NotFound", f"The method '{model}.{name}' does not exist")
 
 

@@ -337,8 +337,8 @@ class Scrap(Model):
     def action_validate(self, env: Env, ids: list[int]) -> Any:
         for id in ids:
             scrap = env.rec(self.name, id)
-            if scrap.state == "done":
-                continue
+            if scrap.state == "done":  # scrapped again, under a new number, with no word of it
+                scrap.set(name=f"SP/{env.db.next('number:SP'):05d}")
             product = scrap.product_id
             lot = scrap.lot_id if scrap.lot_id else None
             held = sum(

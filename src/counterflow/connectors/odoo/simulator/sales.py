@@ -133,24 +133,30 @@ class Order(Model):
         return True
 
 
-def _deliver(order: Rec) -> None:
-    """One outgoing transfer with a move per line; a kit becomes its components."""
+def _deliver(order: Rec, more: dict[int, float] | None = None) -> None:
+    """One outgoing transfer with a move per line; a kit becomes its components.
+
+    `more`: only these lines, by so much; a delivery that is done is followed by another.
+    """
     env = order.env
     rows: list[Vals] = []
     for line in order.order_line:
         product = line.product_id
+        quantity = line.product_uom_qty if more is None else more.get(line.id, 0.0)
+        if not quantity:
+            continue
         if kit := kit_of(product):
             rows += [
                 {
                     "product_id": part.product_id.id,
                     "bom_line_id": part.id,
                     "sale_line_id": line.id,
-                    "product_uom_qty": line.product_uom_qty * part.product_qty / kit.product_qty,
+                    "product_uom_qty": quantity * part.product_qty / kit.product_qty,
                 }
                 for part in kit.bom_line_ids
             ]
         elif product and product.type == "consu":
-            rows.append({"product_id": product.id, "sale_line_id": line.id, "product_uom_qty": line.product_uom_qty})
+            rows.append({"product_id": product.id, "sale_line_id": line.id, "product_uom_qty": quantity})
     if not rows:
         return
     warehouse = order.warehouse_id
@@ -200,14 +206,12 @@ def _net(move: Rec) -> float:
 
 
 def _kits_delivered(kit: Rec, moves: list[Rec]) -> float:
-    """Whole kits that went out, less whole component sets that came back."""
-    out, back = [], []
-    for part in kit.bom_line_ids:
-        per_kit = part.product_qty / kit.product_qty
-        nets = [_net(move) for move in moves if move.product_id == part.product_id]
-        out.append(sum(net for net in nets if net > 0) // per_kit)
-        back.append(-sum(net for net in nets if net < 0) // per_kit)
-    return float(min(out, default=0) - min(back, default=0))
+    """Whole kits of which every component is still out; a move that does not name its component counts for nothing."""
+    whole = [
+        sum(_net(move) for move in moves if move.bom_line_id == part) // (part.product_qty / kit.product_qty)
+        for part in kit.bom_line_ids
+    ]
+    return float(min(whole, default=0))
 
 
 def _invoiced(line: Rec) -> float:
@@ -273,6 +277,22 @@ class OrderLine(Model):
             vals.setdefault("price_unit", product.list_price)
             vals.setdefault("tax_ids", [(6, 0, product.raw("taxes_id"))])
         return vals
+
+    def before_write(self, rec: Rec, vals: Vals) -> Vals:
+        quantity = vals.get("product_uom_qty")
+        if quantity is not None and rec.order_id.state == "sale":
+            if quantity < rec.product_uom_qty and quantity < _delivered(rec):
+                raise UserError(
+                    "The ordered quantity of a sale order line cannot be decreased below the amount already delivered. "
+                    "Instead, create a return in your inventory."
+                )
+            vals["_more"] = max(quantity - rec.product_uom_qty, 0.0)
+        return vals
+
+    def written(self, rec: Rec, vals: Vals) -> None:
+        if more := rec.row.get("_more"):
+            rec.set(_more=None)
+            _deliver(rec.order_id, {rec.id: more})
 
 
 class InvoiceWizard(Model):

@@ -1,0 +1,313 @@
+"""Each verb against the simulated Odoo, and the same against a real one where its address is in the environment."""
+
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from counterflow.core.effects import (
+    CreditLine,
+    PostReplacement,
+    PostSettlement,
+    ReplacementLine,
+    ReverseRefundPayment,
+    SettlementEntry,
+    StockItem,
+)
+from counterflow.core.facts import DocumentMoved
+from counterflow.sdk.outcomes import Done, Rejected
+from tests.connectors.odoo.lane import AT, Lane, credit, effect, goods, lane, move, real_lane, receive, refund, value
+
+REAL = all(f"COUNTERFLOW_ODOO_{name}" in os.environ for name in ("URL", "DB", "KEY", "CONFIG"))
+
+
+@pytest.fixture(params=["simulated", "real"])
+async def odoo(request: Any) -> AsyncIterator[Lane]:
+    if request.param == "real" and not REAL:
+        pytest.skip("no real Odoo: set COUNTERFLOW_ODOO_URL, _DB, _KEY and _CONFIG")
+    async with lane() if request.param == "simulated" else real_lane() as found:
+        yield found
+
+
+async def test_a_restock_leaves_return_transfer_credit_note_and_payment(odoo: Lane) -> None:
+    number = await odoo.sale(("TEE", 3), ("SHIP", 1))
+    sellable = odoo.place("wh-1", "sellable")
+    before = await odoo.stock("TEE", sellable)
+    tee = StockItem("TEE", 1, "l1")
+    await odoo.done(receive(number, tee))
+    await odoo.done(move(number, tee))
+    note = await odoo.done(credit(number, goods("l1", "TEE", 1, 2380, 380)))
+    paid = await odoo.done(refund(note.ref, 2380))
+    assert await odoo.stock("TEE", sellable) == before + 1
+    assert await odoo.ledger(note) == [
+        ("110100", 8.0),
+        ("121000", -23.8),
+        ("251000", 3.8),
+        ("400000", 20.0),
+        ("600000", -8.0),
+    ]
+    assert await odoo.ledger(paid) == [("101450", -23.8), ("121000", 23.8)]
+    assert value(note, "accounting_on") == "2026-11-20"
+    assert await odoo.lines(number) == [(2, 2, 2), (1, 0, 1)]
+    order = await odoo.order(number, "picking_ids", "invoice_status", "invoice_ids")
+    assert order["invoice_status"] == "invoiced"
+    assert [
+        row["return_id"] for row in await odoo.rows("stock.picking", [["id", "in", order["picking_ids"]]], "return_id")
+    ]
+    states = await odoo.rows("account.move", [["id", "in", order["invoice_ids"]]], "move_type", "payment_state")
+    assert {row["move_type"]: row["payment_state"] for row in states} == {"out_invoice": "paid", "out_refund": "paid"}
+
+
+async def test_a_write_off_posts_the_loss_once_however_often_it_is_sent(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 2))
+    mug = StockItem("MUG", 1, "l1")
+    await odoo.done(receive(number, mug))
+    await odoo.done(move(number, mug, disposition="quarantine", to="quarantine"))
+    loss = move(number, mug, operation="scrap_entry", disposition="scrap", to="scrap", source=("wh-1", "quarantine"))
+    first = await odoo.done(loss)
+    assert await odoo.done(loss) == first
+    assert await odoo.connector.find(loss) == first
+    scrap = int(first.ref.rpartition(",")[2])
+    ((row),) = await odoo.rows("stock.scrap", [["id", "=", scrap]], "move_ids", "state")
+    ((stock_move),) = await odoo.rows("stock.move", [["id", "in", row["move_ids"]]], "account_move_id", "value")
+    entry = Done(f"odoo:document:account.move,{stock_move['account_move_id']}")
+    assert stock_move["value"] == 4.0
+    assert await odoo.ledger(entry) == [("110100", -4.0), ("612500", 4.0)]
+
+
+async def test_every_verb_sent_again_gives_the_same_document(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 2))
+    mug = StockItem("MUG", 1, "l1")
+    effects = [receive(number, mug), move(number, mug), credit(number, goods("l1", "MUG", 1, 1190, 190))]
+    assert [await odoo.connector.find(e) for e in effects] == [None] * 3
+    outcomes = [await odoo.done(e) for e in effects]
+    effects.append(refund(outcomes[2].ref, 1190))
+    outcomes.append(await odoo.done(effects[3]))
+    assert [(await odoo.done(e)).ref for e in effects] == [outcome.ref for outcome in outcomes]
+    found = [await odoo.connector.find(e) for e in effects]
+    assert [o.ref for o in found if isinstance(o, Done)] == [outcome.ref for outcome in outcomes]
+    assert await odoo.lines(number) == [(2, 1, 1)]
+
+
+async def test_a_serial_comes_back_as_itself(odoo: Lane) -> None:
+    number = await odoo.sale(("CAM", 2))
+    _, serial = await odoo.serials(number)
+    camera = StockItem("CAM", 1, "l1", serial=serial)
+    received = await odoo.done(receive(number, camera))
+    await odoo.done(move(number, camera))
+    id = int(received.ref.rpartition(",")[2])
+    rows = await odoo.rows("stock.move.line", [["picking_id", "=", id]], "lot_id")
+    assert [lot["name"] for lot in await odoo.call("stock.lot/read", ids=[rows[0]["lot_id"]], fields=["name"])] == [
+        serial
+    ]
+    assert (
+        await odoo.rejected(receive(number, StockItem("CAM", 1, "l1", serial="nobody's"), subject="2")) == "lot_missing"
+    )
+
+
+async def test_more_than_was_delivered_is_refused(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 2))
+    await odoo.done(receive(number, StockItem("MUG", 1, "l1")))
+    assert await odoo.rejected(receive(number, StockItem("MUG", 2, "l1"), subject="2")) == "over_return"
+    await odoo.done(receive(number, StockItem("MUG", 1, "l1"), subject="3"))
+    assert await odoo.lines(number) == [(2, 0, 2)]
+
+
+async def test_what_was_never_sold_is_received_without_a_link(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 1))
+    place = odoo.place("store-1", "returns")
+    before = await odoo.stock("TEE", place)
+    await odoo.done(receive(number, StockItem("TEE", 1)))
+    assert await odoo.stock("TEE", place) == before + 1
+    assert await odoo.lines(number) == [(1, 1, 1)]
+
+
+async def test_a_kit_comes_back_as_its_components_and_in_parts(odoo: Lane) -> None:
+    number = await odoo.sale(("KIT", 2))
+    await odoo.done(receive(number, StockItem("KIT", 1, "l1")))
+    assert await odoo.lines(number) == [(2, 1, 2)]
+    await odoo.done(receive(number, StockItem("CMPA", 1, "l1"), subject="2"))
+    ((_, delivered, _),) = await odoo.lines(number)
+    assert delivered == 0  # no complete set is out any more
+    note = await odoo.done(credit(number, goods("l1", "KIT", 1, 3570, 570)))
+    assert value(note, "amount_minor") == "3570"
+    assert dict(await odoo.ledger(note))["121000"] == -35.7
+    await odoo.done(move(number, StockItem("KIT", 1, "l1")))
+
+
+async def test_nothing_moves_that_is_not_there(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 1))
+    elsewhere = ("wh-1", "refurbishment")
+    assert await odoo.rejected(move(number, StockItem("CMPB", 1, "l1"), source=elsewhere)) == "no_stock"
+    loss = move(
+        number, StockItem("CMPB", 1), operation="scrap_entry", disposition="scrap", to="scrap", source=elsewhere
+    )
+    assert await odoo.rejected(loss) == "no_stock"
+
+
+@pytest.mark.parametrize(("amount", "tax", "quantity"), [(1000, 160, 3), (2380, 381, 1), (1999, 318, 1), (7, 1, 2)])
+async def test_the_total_is_the_refunds_to_the_cent(odoo: Lane, amount: int, tax: int, quantity: int) -> None:
+    number = await odoo.sale(("TEE", 3))
+    note = await odoo.done(credit(number, goods("l1", "TEE", quantity, amount, tax)))
+    assert value(note, "amount_minor") == str(amount)
+    if quantity == 1:
+        assert value(note, "tax_minor") == str(tax)
+    await odoo.done(refund(note.ref, amount))
+
+
+async def test_money_without_goods_reverses_no_cost_and_what_is_kept_is_income(odoo: Lane) -> None:
+    number = await odoo.sale(("TEE", 1), ("SHIP", 1))
+    await odoo.done(receive(number, StockItem("TEE", 1, "l1")))
+    note = await odoo.done(
+        credit(
+            number,
+            goods("l1", "TEE", 1, 2380, 380),
+            CreditLine("l2", "SHIP", "shipping", 0, 595, (), "Shipping"),
+            CreditLine("l1", "TEE", "restocking_fee", 0, -357, (), "Restocking fee"),
+        )
+    )
+    ledger = await odoo.ledger(note)
+    assert ("121000", -26.18) in ledger
+    assert ("450100", -3.0) in ledger
+    assert [line for line in ledger if line[0] in ("110100", "600000")] == [("110100", 8.0), ("600000", -8.0)]
+    assert await odoo.lines(number) == [(0, 0, 0), (1, 0, 1)]
+    money = await odoo.done(credit(number, CreditLine("l2", "SHIP", "goodwill", 0, 100, (), "Sorry"), subject="2"))
+    assert {code for code, _ in await odoo.ledger(money)} == {"121000", "251000", "400000"}
+
+
+async def test_an_unpaid_invoice_takes_the_credit_note_and_nothing_is_left_to_pay(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 2), pay=False)
+    note = await odoo.done(credit(number, goods("l1", "MUG", 1, 1190, 190)))
+    assert (value(note, "residual_minor"), value(note, "payment_state")) == ("0", "paid")
+    assert await odoo.rejected(refund(note.ref, 1190)) == "nothing_left"
+
+
+async def test_a_sale_that_is_not_invoiced_says_what_to_do(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 2), invoice=False)
+    note = credit(number, goods("l1", "MUG", 1, 1190, 190))
+    assert await odoo.rejected(note) == "not_invoiced"
+    await odoo.invoice(number)
+    assert isinstance(await odoo.send(note), Done)
+
+
+async def test_a_sale_over_two_invoices_gets_a_credit_note_for_each(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 1), deliver=True)
+    order = await odoo.order(number, "order_line", "picking_ids")
+    await odoo.call("sale.order.line/write", ids=order["order_line"], vals={"product_uom_qty": 3})
+    later = await odoo.order(number, "picking_ids")
+    await odoo.call("stock.picking/button_validate", ids=later["picking_ids"])
+    await odoo.invoice(number)
+    note = await odoo.done(credit(number, goods("l1", "MUG", 2, 2380, 380)))
+    ids = [int(id) for id in note.ref.rpartition(":")[2].split(",")[1:]]
+    rows = await odoo.rows("account.move", [["id", "in", ids]], "amount_total", "reversed_entry_id")
+    assert [row["amount_total"] for row in rows] == [11.9, 11.9]
+    assert len({row["reversed_entry_id"] for row in rows}) == 2
+    await odoo.done(refund(note.ref, 2380))
+    states = await odoo.rows("account.move", [["id", "in", ids]], "payment_state")
+    assert [row["payment_state"] for row in states] == ["paid", "paid"]
+
+
+async def test_two_legs_pay_one_credit_note_and_a_third_is_refused(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 1))
+    note = await odoo.done(credit(number, goods("l1", "MUG", 1, 1190, 190)))
+    await odoo.done(refund(note.ref, 1000, "a"))
+    await odoo.done(refund(note.ref, 190, "b"))
+    assert await odoo.rejected(refund(note.ref, 1, "c")) == "nothing_left"
+
+
+async def test_a_refund_that_came_back_is_mirrored_and_the_credit_note_owed_again(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 1))
+    note = await odoo.done(credit(number, goods("l1", "MUG", 1, 1190, 190)))
+    paid = await odoo.done(refund(note.ref, 1190))
+    back = effect(ReverseRefundPayment("rl_1", paid.ref, 1190, "USD", "account closed", AT), number)
+    mirrored = await odoo.done(back)
+    assert await odoo.ledger(mirrored) == [("101450", 11.9), ("121000", -11.9)]
+    assert (await odoo.done(back)).ref == mirrored.ref
+    ((row),) = await odoo.rows(
+        "account.move", [["id", "=", int(note.ref.rpartition(",")[2])]], "amount_residual", "payment_state"
+    )
+    assert (row["amount_residual"], row["payment_state"]) == (11.9, "not_paid")
+    await odoo.done(refund(note.ref, 1190, "again"))
+
+
+async def test_a_replacement_is_an_order_of_its_own_and_never_a_second_one(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 1))
+    command = PostReplacement(
+        f"shop:order:{number}",
+        number,
+        f"shop:order:x{number}",
+        "RMA-1",
+        "USD",
+        (ReplacementLine("TEE", 1, 2380, "l1"),),
+        AT,
+    )
+    made = await odoo.done(effect(command, number))
+    assert (await odoo.done(effect(command, number))).ref == made.ref
+    assert (await odoo.done(effect(command, f"{number}/other cause"))).ref == made.ref
+    ((row),) = await odoo.rows("sale.order", [["client_order_ref", "=", f"shop:order:x{number}"]], "state", "origin")
+    assert row["state"] == "sale"
+    assert "(RMA-1)" in row["origin"]
+
+
+async def test_a_payout_clears_its_payments(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 2))
+    note = await odoo.done(credit(number, goods("l1", "MUG", 1, 1190, 190)))
+    await odoo.done(refund(note.ref, 1190, number))
+    entries = (
+        SettlementEntry("charge", f"ch_{number[1:]}", 2380),
+        SettlementEntry("refund", f"re_{number}", -1190),
+        SettlementEntry("fee", "fee_1", -50),
+    )
+    command = PostSettlement(f"po_{number}", "stripe", "bank_1", "USD", 1140, entries, "2026-11-22")
+    posted = effect(command, number)
+    settled = await odoo.done(posted)
+    assert await odoo.ledger(settled) == [("101401", 11.4), ("101450", -11.9), ("620100", 0.5)]
+    assert value(settled, "unmatched_minor") == "0"
+    assert await odoo.done(posted) == settled
+    assert await odoo.connector.find(posted) == settled
+
+
+async def test_what_people_do_with_documents_comes_back_as_facts(odoo: Lane) -> None:
+    start = await _last(odoo, "")
+    number = await odoo.sale(("MUG", 2))
+    await odoo.done(receive(number, StockItem("MUG", 1, "l1")))
+    credit_note = credit(number, goods("l1", "MUG", 1, 1190, 190))
+    note = await odoo.done(credit_note)
+    paid = await odoo.done(refund(note.ref, 1190))
+    facts = {}
+    cursor = start
+    while True:
+        page = await odoo.connector.pull("documents", cursor)
+        for fact in page.items:
+            assert not hasattr(fact, "feed")
+            if fact.refs[0] == f"order:{number}" and isinstance(fact.body, DocumentMoved):
+                facts[fact.body.document_ref] = fact.body
+        if not page.more:
+            break
+        cursor = page.cursor
+    assert {(b.posting, b.state, b.amount_minor) for b in facts.values()} == {
+        ("credit_note", "applied", 1190),
+        ("receive_goods", "posted", 0),
+        ("refund_payment", "applied", 1190),
+    }
+    assert facts[note.ref].key == credit_note.effect_id
+    assert facts[note.ref].by
+    (fact,) = await odoo.connector.fetch("documents", paid.ref)
+    assert fact.refs == (f"order:{number}", paid.ref)
+    await odoo.call("account.move/button_cancel", ids=[int(note.ref.rpartition(",")[2])])
+    (fact,) = await odoo.connector.fetch("documents", note.ref)
+    assert isinstance(fact.body, DocumentMoved) and fact.body.state == "cancelled"
+    assert isinstance(await odoo.connector.find(credit_note), Rejected)
+
+
+async def _last(odoo: Lane, cursor: str) -> str:
+    while (page := await odoo.connector.pull("documents", cursor)).more:
+        cursor = page.cursor
+    return page.cursor
+
+
+async def test_the_doctor_finds_everything_in_order(odoo: Lane) -> None:
+    findings = await odoo.connector.check()
+    assert [finding for finding in findings if not finding[1]] == []
+    assert len(findings) > 10
