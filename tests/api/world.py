@@ -81,6 +81,8 @@ class Shop:
     async def find(self, effect: Effect) -> Outcome | None:
         return None
 
+    async def aclose(self) -> None: ...
+
     async def check(self) -> Sequence[tuple[str, bool, str]]:
         return [("credentials", True, "")]
 

@@ -93,7 +93,7 @@ async def beliefs(the: The, who: Who, case_id: CaseId) -> Page[reading.Believed]
 class LineWanted(Strict):
     line_ref: shapes.Ref
     quantity: shapes.Quantity
-    reason: Literal[REASONS] = "changed_mind"  # type: ignore[valid-type]
+    reason: Annotated[str, shapes.OneOf(REASONS)] = "changed_mind"
     stated_condition: Literal["unopened", "opened", "used", "damaged", "unknown"] = "unopened"
     remedy: Literal["refund", "exchange", "store_credit", "replacement", "repair", "none"] = "refund"
     serials: list[shapes.Word] = Field(default_factory=list, max_length=100)

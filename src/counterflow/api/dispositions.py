@@ -1,6 +1,6 @@
 """Dispositions: where each unit goes. A person may choose, and the warehouse says that it is done."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
@@ -20,7 +20,7 @@ router = make_router("dispositions")
 
 _answers = TABLES["disposition"]["disposition"]
 assert isinstance(_answers, Word)
-Disposition = Literal[tuple(str(word) for word in _answers.words)]  # type: ignore[valid-type]
+Disposition = Annotated[str, shapes.OneOf(map(str, _answers.words))]
 
 
 @router.get("/cases/{case_id}/dispositions", **needs("goods.read", also=[404]))

@@ -77,5 +77,5 @@ class _Once:
 
 def _registry(families: list[Metric]) -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Once(families))  # type: ignore[arg-type]
+    registry.register(_Once(families))
     return registry

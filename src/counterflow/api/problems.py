@@ -147,9 +147,8 @@ def install(app: FastAPI) -> None:
     async def handle(request: Request, error: Exception) -> JSONResponse:
         return answer(request, problem_of(error))
 
-    for kind in (Exception, Problem, Denied, NotPossible, Busy, RequestValidationError, HTTPException):
-        app.add_exception_handler(kind, handle)
-    for kind in (psycopg.OperationalError, PoolTimeout):
+    kinds: tuple[type[Exception], ...] = (Problem, Denied, NotPossible, Busy, RequestValidationError, HTTPException)
+    for kind in (Exception, psycopg.OperationalError, PoolTimeout, *kinds):
         app.add_exception_handler(kind, handle)
 
 

@@ -1,7 +1,7 @@
 """Refunds: the legs of all cases by the state that they are in."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Query
 from pydantic import BaseModel
@@ -15,7 +15,7 @@ from counterflow.core.returns.states import LEG
 from counterflow.store import case_queries
 
 router = make_router("refunds")
-State = Literal[tuple(LEG)]  # type: ignore[valid-type]
+State = Annotated[str, shapes.OneOf(LEG)]
 
 
 class Refund(BaseModel):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from fastapi import Request
 from prometheus_client import CollectorRegistry
@@ -22,7 +21,6 @@ class Account:
     connector: str
     environment: str
     functions: frozenset[str]
-    check: Any = None  # Connector.check, for the connections page
 
 
 @dataclass(frozen=True)

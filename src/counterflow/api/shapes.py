@@ -2,11 +2,13 @@
 
 import base64
 import binascii
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints
+from pydantic_core.core_schema import CoreSchema, literal_schema
 
 from counterflow.api.problems import invalid
 
@@ -54,6 +56,16 @@ CaseRef = Annotated[str, StringConstraints(pattern=f"^rc_{_ID}$", max_length=29)
 Limit = Annotated[int, Query(ge=1, le=200, description="At most so many")]
 Cursor = Annotated[str, Query(max_length=200, pattern=r"^[A-Za-z0-9_=-]*$", description="`next` of the page before")]
 Filter = Annotated[str, Query(max_length=100, pattern=r"^[A-Za-z0-9_.:-]*$")]
+
+
+class OneOf:
+    """One of these words: an annotation for words that are known at run time only."""
+
+    def __init__(self, words: Iterable[str]) -> None:
+        self.words = list(words)
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return literal_schema(self.words)
 
 
 class Strict(BaseModel):
