@@ -12,20 +12,21 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="COUNTERFLOW_", extra="ignore")
 
     home: Path = Field(
-        Path(".counterflow"), description="Directory of this installation: configuration, keys, embedded database"
+        default=Path(".counterflow"),
+        description="Directory of this installation: configuration, keys, embedded database",
     )
-    database_url: str = Field("", description="PostgreSQL 15 or newer; empty: the embedded one under the home")
-    host: str = Field("127.0.0.1", description="Address that the API listens on")
-    port: int = Field(8800, description="Port that the API listens on")
+    database_url: str = Field(default="", description="PostgreSQL 15 or newer; empty: the embedded one under the home")
+    host: str = Field(default="127.0.0.1", description="Address that the API listens on")
+    port: int = Field(default=8800, description="Port that the API listens on")
     clock_file: Path | None = Field(
-        None, description="File with an offset in seconds, for a world whose clock can jump"
+        default=None, description="File with an offset in seconds, for a world whose clock can jump"
     )
-    log_level: str = Field("info", description="debug, info, warning or error")
-    workers: int = Field(1, description="Worker processes that `serve` starts beside the API", ge=0, le=64)
+    log_level: str = Field(default="info", description="debug, info, warning or error")
+    workers: int = Field(default=1, description="Worker processes that `serve` starts beside the API", ge=0, le=64)
     checkpoint_dir: Path | None = Field(
-        None, description="Where signed checkpoints are also kept; empty: <home>/checkpoints"
+        default=None, description="Where signed checkpoints are also kept; empty: <home>/checkpoints"
     )
-    max_body_bytes: int = Field(2_000_000, description="Largest delivery that intake accepts")
+    max_body_bytes: int = Field(default=2_000_000, description="Largest delivery that intake accepts")
 
     @property
     def config_file(self) -> Path:
