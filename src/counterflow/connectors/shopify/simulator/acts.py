@@ -8,10 +8,11 @@ gid; a return likewise ("#1001-R1"); a line by `line_id` or `sku`; a location by
                         discounts [{code | title, amount_minor | percentage | buy_x_get_y {buy, get}, lines [indexes],
                         kind code|automatic|manual}], shipping {amount_minor, discount_minor, tax_rates},
                         tenders [{gateway, amount_minor, payment_id, gift_card}] or gateway and payment_id,
-                        customer {email, first_name, last_name}, taxes_included, presentment_currency, exchange_rate
-                        (shop = presentment x rate), source_name, marketplace, tags, note, attributes,
+                        customer {email, first_name, last_name}, country, taxes_included, presentment_currency,
+                        exchange_rate (shop = presentment x rate), source_name, marketplace, tags, note, attributes,
                         fulfil, location                                      -> order
     fulfil              order, lines, location, tracking {company, number}    -> fulfillment
+    deliver             order                          the carrier has brought all its parcels  -> order
     cancel_order        order, reason                                         -> order
     request_return      order, lines [{sku, quantity, reason, note}], shipping_fee_minor     -> return (the portal)
     create_return       the same, by an agent: OPEN at once                   -> return
@@ -47,6 +48,7 @@ def register(shop: Shop) -> None:
         "fulfil": lambda data: orders.fulfil(
             shop, shop.order(data["order"]), data.get("lines"), data.get("location"), data.get("tracking") or {}
         ),
+        "deliver": lambda data: orders.deliver(shop, shop.order(data["order"])),
         "cancel_order": lambda data: _cancel(shop, data),
         "request_return": lambda data: returns.create(shop, shop.order(data["order"]), data, "REQUESTED"),
         "create_return": lambda data: returns.create(shop, shop.order(data["order"]), data, "OPEN"),

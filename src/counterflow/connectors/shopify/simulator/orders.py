@@ -48,7 +48,8 @@ def _head(shop: Shop, data: Doc) -> Doc:
         "rate": str(data.get("exchange_rate", 1)), "taxes_included": bool(data.get("taxes_included", True)),
         "source_name": marketplace or data.get("source_name", "web"),
         "source_identifier": data.get("source_identifier"),
-        "customer_id": customer and customer["id"], "email": customer and customer["email"],
+        "country": data.get("country"), "customer_id": customer and customer["id"],
+        "email": customer and customer["email"],
         "tags": [*data.get("tags", []), *(["marketplace", marketplace] if marketplace else [])],
         "note": data.get("note"), "attributes": _attributes(data.get("attributes", {})), "test": True,
         "discount_applications": [], "lines": [], "shipping": [], "fulfillments": [], "transactions": [],
@@ -214,6 +215,18 @@ def fulfil(shop: Shop, order: Doc, wanted: list[Doc] | None, location: str | Non
     left = any(open_quantity(line) for line in order["lines"])
     shop.tell("ORDERS_PARTIALLY_FULFILLED" if left else "ORDERS_FULFILLED", payloads.order(order["id"]))
     return fulfillment
+
+
+def deliver(shop: Shop, order: Doc) -> Doc:
+    """The carrier reports every parcel of the order as delivered. Raises Refused when nothing was shipped."""
+    if not order["fulfillments"]:
+        raise Refused(f"{order['name']} has no parcel under way", "INVALID")
+    for fulfillment in order["fulfillments"]:
+        fulfillment["delivered_at"] = fulfillment["delivered_at"] or shop.now()
+    shop.save_order(order)
+    for fulfillment in order["fulfillments"]:
+        shop.tell("FULFILLMENTS_UPDATE", payloads.fulfillment(fulfillment, order))
+    return order
 
 
 def cancel(shop: Shop, order: Doc, reason: str) -> None:

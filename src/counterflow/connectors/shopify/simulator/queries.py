@@ -10,6 +10,10 @@ from counterflow.connectors.shopify.simulator.shop import Shop, find, stamp
 from counterflow.sdk.simulator import Doc
 
 _TERM = re.compile(r"""(\w+):\s*(>=|<=|>|<)?\s*('[^']*'|"[^"]*"|\S+)""")
+SCOPES = (
+    "read_customers", "write_gift_cards", "write_inventory", "write_orders", "read_products", "write_returns",
+    "write_store_credit_account_transactions",
+)  # fmt: skip
 _COMPARE: dict[str, Callable[[str, str], bool]] = {
     ">": lambda a, b: a > b, ">=": lambda a, b: a >= b, "<": lambda a, b: a < b, "<=": lambda a, b: a <= b,
     "": lambda a, b: a.lower() == b.lower(),
@@ -83,6 +87,10 @@ def root(shop: Shop, search_lag_seconds: float) -> Doc:
 
     return {
         "order": order, "orders": orders, "return": ret, "refund": refund, "node": node, "location": location,
+        "currentAppInstallation": {
+            "__typename": "AppInstallation", "id": "gid://shopify/AppInstallation/1",
+            "accessScopes": [{"handle": scope} for scope in SCOPES],
+        },
         "orderByIdentifier": lambda info, identifier: order(info, identifier.get("id") or ""),
         "returnableFulfillments": returnable, "inventoryItem": stock, "giftCard": card, "giftCards": cards,
         "locations": views.pages(lambda: [views.view_location(doc) for doc in shop.world.all("locations")]),

@@ -83,6 +83,10 @@ def view_order(shop: Shop, doc: Doc) -> Doc:
         "test": doc["test"],
         "customer": lazy(lambda: view_customer(shop, shop.world.get("customers", doc["customer_id"] or ""))),
         "customAttributes": doc["attributes"], "retailLocation": None,
+        "shippingAddress": doc["country"] and {
+            "__typename": "MailingAddress", "id": doc["id"].replace("Order", "MailingAddress"),
+            "countryCodeV2": doc["country"],
+        },
         "discountApplications": pages(lambda: [view_application(doc, row) for row in doc["discount_applications"]]),
         "discountCodes": [row["code"] for row in doc["discount_applications"] if row["code"]],
         "lineItems": pages(lambda: [view_line(shop, doc, line) for line in doc["lines"]]),

@@ -1,0 +1,170 @@
+"""HTTP only, in Shopify's words: one document out, the payload of its data back, failures in the eight words.
+
+Shopify answers most failures with HTTP 200. What is told in the body, and what it means:
+
+    THROTTLED                      the bucket of points is empty: RateLimited until this document fits in
+    ACCESS_DENIED                  the token lacks a scope
+    INTERNAL_SERVER_ERROR          maybe applied, when it was a write
+    any other error without data   refused before it ran: Rejected
+    userErrors                     a business "no", all of it or nothing (tables below)
+"""
+
+import re
+from typing import Any
+
+import httpx2
+
+from counterflow.connectors.shopify.manifest import Config
+from counterflow.sdk.connector import Context
+from counterflow.sdk.http import RETRY_AFTER_SECONDS_MOST, json_of, raise_for, redact
+from counterflow.sdk.outcomes import (
+    AuthFailed,
+    Conflict,
+    ConnectorError,
+    Malformed,
+    NotFound,
+    RateLimited,
+    Rejected,
+    Transient,
+    UnknownOutcome,
+)
+
+Json = dict[str, Any]
+
+_NAME = re.compile(r"(?:query|mutation) (\w+)")
+_FIRST_COST = 20.0  # points, until the shop has told what a document really costs
+
+_ERRORS: dict[str, type[ConnectorError]] = {
+    "ACCESS_DENIED": AuthFailed,
+    "MAX_COST_EXCEEDED": Rejected,
+    "BAD_REQUEST": Rejected,
+    "SHOP_INACTIVE": AuthFailed,
+}
+_USER_ERRORS: dict[str, type[ConnectorError]] = {
+    "INVALID_STATE": Conflict,
+    "NOT_FOUND": NotFound,
+    "IDEMPOTENCY_CONCURRENT_REQUEST": UnknownOutcome,  # the first request with this key may yet succeed
+    "IDEMPOTENCY_KEY_PARAMETER_MISMATCH": Conflict,
+}
+# Errors of refundCreate have no code, so that its idempotency is told by Shopify's texts.
+_BY_TEXT = {
+    "request is currently in progress": "IDEMPOTENCY_CONCURRENT_REQUEST",
+    "cannot be used with different operation parameters": "IDEMPOTENCY_KEY_PARAMETER_MISMATCH",
+    "with this idempotency key failed": "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED",
+}
+BURNT = "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"
+
+
+class Client:
+    """Calls to one shop. The shared limit counts points: each document costs what the shop last charged for it."""
+
+    def __init__(self, config: Config, context: Context, timeout_seconds: float) -> None:
+        self.transport = context.transport(
+            config.base_url,
+            headers={"X-Shopify-Access-Token": config.access_token.get_secret_value(), "Accept": "application/json"},
+            timeout_seconds=timeout_seconds,
+        )
+        self.version = config.api_version
+        self.answered_version = ""  # what the shop really used: an unsupported version falls forward
+        self._costs: dict[str, float] = {}
+
+    async def call(self, document: str, **variables: Any) -> Any:
+        """The payload of the document's first root field; None where the shop has no such object."""
+        data = await self.data(document, **variables)
+        return next(iter(data.values()), None)
+
+    async def data(self, document: str, **variables: Any) -> Json:
+        """All root fields. A mutation with `userErrors` raises."""
+        write = document.startswith("mutation")
+        found = _NAME.match(document)
+        name = found.group(1) if found else ""
+        response = await self.transport.request(
+            "POST",
+            f"/admin/api/{self.version}/graphql.json",
+            write=write,
+            cost=self._costs.get(name, _FIRST_COST),
+            json={"query": document, "operationName": name, "variables": variables},
+        )
+        self.answered_version = response.headers.get("x-shopify-api-version", "")
+        raise_for(response, write=write, message=_rest_message(response))
+        body = json_of(response, write=write)
+        if not isinstance(body, dict):
+            raise _lost(write, "answered something that is no GraphQL")
+        await self._heed(name, body)
+        data: Any = body.get("data")
+        if body.get("errors"):
+            raise _error(body, data, write)
+        if not isinstance(data, dict):
+            raise _lost(write, "answered without data")
+        if write:
+            for payload in data.values():
+                _user_errors(payload)
+        return data
+
+    async def _heed(self, name: str, body: Json) -> None:
+        """Learn the document's cost; when less than that is left for the next one, let everybody wait for it."""
+        cost = (body.get("extensions") or {}).get("cost") or {}
+        if cost.get("actualQueryCost") is not None:
+            self._costs[name] = max(1.0, float(cost["actualQueryCost"]))
+        wait = _missing_seconds(cost)
+        if wait > 0:
+            await self.transport.limiter.pause(wait)
+
+    async def aclose(self) -> None:
+        await self.transport.aclose()
+
+
+def _missing_seconds(cost: Json) -> float:
+    """Until as many points are there as the document asked for."""
+    status = cost.get("throttleStatus") or {}
+    wanted, there = float(cost.get("requestedQueryCost") or 0), float(status.get("currentlyAvailable") or 0)
+    rate = float(status.get("restoreRate") or 0)
+    return min(max(0.0, (wanted - there) / rate), RETRY_AFTER_SECONDS_MOST) if rate and status else 0.0
+
+
+def _error(body: Json, data: Any, write: bool) -> ConnectorError:
+    errors = body["errors"]
+    first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {"message": errors}
+    code = str((first.get("extensions") or {}).get("code") or "")
+    text = redact(f"{first.get('message')}")
+    if code == "THROTTLED":
+        cost = (body.get("extensions") or {}).get("cost") or {}
+        return RateLimited("the shop's points are used up", retry_after=_missing_seconds(cost) or 1.0, code=code)
+    if code == "INTERNAL_SERVER_ERROR":
+        return UnknownOutcome(text) if write else Transient(text)
+    word = _ERRORS.get(code)
+    if word is None and data is not None and any(value is not None for value in data.values()):
+        return _lost(write, f"answered in part: {text}")
+    word = word or Rejected
+    if word is AuthFailed:
+        text = f"{text} Give the app the access scope, or install it again"
+    return word(text, code=code or "graphql", field=".".join(map(str, first.get("path") or ())))
+
+
+def _user_errors(payload: Any) -> None:
+    rows = payload.get("userErrors") if isinstance(payload, dict) else None
+    if not rows:
+        return
+    first = rows[0]
+    text = "; ".join(str(row.get("message", "")) for row in rows)
+    code = first.get("code") or next((code for part, code in _BY_TEXT.items() if part in text), "INVALID")
+    word = _USER_ERRORS.get(code)
+    if word is None:
+        raise Rejected(redact(text), code=code, field=".".join(first.get("field") or ()))
+    raise word(redact(text), code=code)
+
+
+def _rest_message(response: httpx2.Response) -> str:
+    """Below GraphQL the body is {"errors": "text"}."""
+    if response.is_success:
+        return ""
+    try:
+        body = response.json()
+    except ValueError:
+        return response.reason_phrase
+    errors = body.get("errors") if isinstance(body, dict) else None
+    return errors if isinstance(errors, str) else ""
+
+
+def _lost(write: bool, text: str) -> ConnectorError:
+    return UnknownOutcome(text) if write else Malformed(text)

@@ -1,0 +1,176 @@
+"""Refund legs that the shop itself can pay: back on a gift card, on a new one, or as store credit.
+
+Each carries our key where `find` sees it: in the refund's note, or as the code of the new gift card, which no other
+effect has. A refund exists although its money may fail; what counts is its transaction.
+"""
+
+from typing import Any
+
+from counterflow.connectors.shopify import documents
+from counterflow.connectors.shopify.client import BURNT, Client
+from counterflow.connectors.shopify.feeds import order_gid
+from counterflow.connectors.shopify.mapping import STATUSES
+from counterflow.connectors.shopify.references import gift_card_code, key_in, note_for
+from counterflow.connectors.shopify.sale import money
+from counterflow.core.effects import Effect, PayLeg
+from counterflow.core.money import to_major, to_minor
+from counterflow.sdk.outcomes import Accepted, Conflict, Done, Malformed, NotFound, Outcome, Rejected
+
+Json = dict[str, Any]
+RAILS = ("gift_card", "store_credit")
+_KEYS = 3  # keys that are tried when one is burnt; a refund is looked up before the next one is used
+
+
+async def pay(client: Client, secret: str, effect: Effect, command: PayLeg) -> Outcome:
+    """Raises Rejected for a rail that the shop does not have, Malformed when it paid another amount than asked."""
+    if command.amount_minor <= 0:
+        raise Rejected(f"{command.amount_minor} is no amount to refund: it has to be more than 0", code="amount")
+    if command.rail not in RAILS:
+        raise Rejected(f"the shop does not pay by {command.rail}: route it to the payment's provider", code="rail")
+    order = await _order(client, command)
+    if command.rail == "gift_card" and not _goes_back(order, command):
+        return await _new_card(client, secret, effect, command, order)
+    return await _refund(client, effect, command, order)
+
+
+async def find(client: Client, secret: str, effect: Effect, command: PayLeg) -> Outcome | None:
+    order = await _order(client, command)
+    for refund in order["refunds"]:
+        if key_in(refund["note"]) == effect.effect_id:
+            return _outcome(refund, command)
+    if command.rail == "gift_card":
+        card = await _card(client, gift_card_code(secret, effect.effect_id), effect.effect_id)
+        return _issued(card, command) if card else None
+    return None
+
+
+async def _order(client: Client, command: PayLeg) -> Json:
+    order: Json | None = await client.call(documents.REFUNDS, id=await order_gid(client, command.order_ref))
+    if order is None:
+        raise NotFound(f"the shop has no order {command.order_ref}")
+    if order["presentmentCurrencyCode"] != command.currency:
+        raise Rejected(
+            f"the order is in {order['presentmentCurrencyCode']}, not in {command.currency}", code="currency"
+        )
+    return order
+
+
+def _goes_back(order: Json, command: PayLeg) -> bool:
+    """Back on its own card, unless that has failed before (expired, disabled): then a new card is issued."""
+    rows = order["transactions"]
+    paid = next((row for row in rows if row["id"] == command.payment_ref and row["gateway"] == "gift_card"), None)
+    failed = any(
+        row["kind"] == "REFUND"
+        and (row["parentTransaction"] or {}).get("id") == command.payment_ref
+        and STATUSES.get(row["status"]) == "failed"
+        for row in rows
+    )
+    return paid is not None and not failed
+
+
+# ---- refunds ---------------------------------------------------------------------------------------------------------
+
+
+async def _refund(client: Client, effect: Effect, command: PayLeg, order: Json) -> Outcome:
+    amount = to_major(command.amount_minor, command.currency)
+    given: Json = {
+        "orderId": order["id"],
+        "currency": command.currency,
+        "note": note_for(effect.effect_id, command.reason),
+        "notify": False,
+    }
+    if command.rail == "gift_card":
+        row = {"orderId": order["id"], "parentId": command.payment_ref, "gateway": "gift_card", "kind": "REFUND"}
+        given["transactions"] = [{**row, "amount": amount}]
+    else:
+        credit = {"amount": {"amount": amount, "currencyCode": command.currency}}
+        given["refundMethods"] = [{"storeCreditRefund": credit}]
+    for attempt in range(_KEYS):
+        key = effect.effect_id if attempt == 0 else f"{effect.effect_id}-{attempt}"
+        try:
+            made = (await client.call(documents.CREATE_REFUND, input=given, key=key))["refund"]
+            return _outcome(made, command)
+        except Rejected as error:
+            if error.code != BURNT:
+                raise
+        again = await client.call(documents.REFUNDS, id=order["id"])
+        found = [refund for refund in again["refunds"] if key_in(refund["note"]) == effect.effect_id]
+        if found:  # the key is burnt although the refund was made
+            return _outcome(found[0], command)
+    raise Rejected(f"{_KEYS} idempotency keys failed: look at the order's refunds, then retry", code=BURNT)
+
+
+def _outcome(refund: Json, command: PayLeg) -> Outcome:
+    """The state of the money. Raises Malformed unless it is the amount that was asked for."""
+    rows = [row for row in refund["transactions"]["nodes"] if row["kind"] == "REFUND"]
+    total = money(refund["totalRefundedSet"], command.currency)
+    if rows:
+        total = sum(money(row["amountSet"], command.currency) for row in rows)
+    if total != command.amount_minor:
+        raise Malformed(
+            f"the shop refunded {to_major(total, command.currency)} {command.currency} instead of "
+            f"{to_major(command.amount_minor, command.currency)}: compare {refund['id']} with the case",
+            code="amount",
+        )
+    ref = rows[0]["id"] if rows else refund["id"]
+    statuses = {STATUSES.get(row["status"], "pending") for row in rows}
+    if "failed" in statuses:
+        reason = next((row["errorCode"] for row in rows if row["errorCode"]), None) or "refund_failed"
+        return Rejected(
+            f"the shop made the refund and its money failed ({reason.lower()}): another rail is needed", code=reason
+        )
+    if "pending" in statuses:
+        return Accepted(ref, (("status", "pending"),))
+    return Done(ref, (("status", "succeeded"),))
+
+
+# ---- new gift cards --------------------------------------------------------------------------------------------------
+
+
+async def _new_card(client: Client, secret: str, effect: Effect, command: PayLeg, order: Json) -> Outcome:
+    code = gift_card_code(secret, effect.effect_id)
+    given: Json = {
+        "initialAmount": {
+            "amount": to_major(command.amount_minor, command.currency),
+            "currencyCode": command.currency,
+        },
+        "code": code,
+        "note": note_for(effect.effect_id, command.reason),
+    }
+    if order["customer"]:
+        given["customerId"] = order["customer"]["id"]
+    try:
+        card = (await client.call(documents.CREATE_GIFT_CARD, input=given))["giftCard"]
+    except Rejected as error:
+        if error.code != "TAKEN":
+            raise
+        card = await _card(client, code, effect.effect_id)
+        if card is None:
+            raise
+        if not _worth(card, command):
+            raise Conflict("the gift card of this key has another value", code="TAKEN") from None
+    return _issued(card, command)
+
+
+async def _card(client: Client, code: str, effect_id: str) -> Json | None:
+    after = None
+    while True:
+        page = await client.call(documents.GIFT_CARDS, query=f"last_characters:{code[-4:]}", after=after)
+        for card in page["nodes"]:
+            if key_in(card["note"]) == effect_id:
+                return card  # type: ignore[no-any-return]
+        if not page["pageInfo"]["hasNextPage"]:
+            return None
+        after = page["pageInfo"]["endCursor"]
+
+
+def _issued(card: Json, command: PayLeg) -> Outcome:
+    if not _worth(card, command):
+        raise Malformed(f"gift card {card['id']} has another value than asked for: look at it", code="amount")
+    return Done(card["id"], (("status", "succeeded"),))
+
+
+def _worth(card: Json, command: PayLeg) -> bool:
+    value = card["initialValue"]
+    amount = to_minor(str(value["amount"]), command.currency) if value["currencyCode"] == command.currency else None
+    return amount == command.amount_minor

@@ -1,0 +1,147 @@
+"""Every GraphQL document that is sent, checked in the tests against Shopify's own schema of each supported version.
+
+Amounts are read as the customer saw them (presentment money). Names of operations are what a trace shows.
+"""
+
+ERRORS = "userErrors { field message }"
+CODED_ERRORS = "userErrors { code field message }"
+
+_MONEY = "presentmentMoney { amount currencyCode }"
+_TAXES = f"title rate priceSet {{ {_MONEY} }}"
+_RULE = """
+  discountApplication { index value { ... on PricingPercentageValue { percentage } }
+    ... on DiscountCodeApplication { code } ... on AutomaticDiscountApplication { title }
+    ... on ManualDiscountApplication { title } }"""
+
+_LINE = f"""
+fragment Line on LineItem {{
+  id sku title quantity isGiftCard requiresShipping
+  originalUnitPriceSet {{ {_MONEY} }} originalTotalSet {{ {_MONEY} }}
+  discountAllocations {{ allocatedAmountSet {{ {_MONEY} }} {_RULE} }}
+  taxLines(first: 10) {{ {_TAXES} }}
+  customAttributes {{ key value }}
+  lineItemGroup {{ id title quantity variantSku }}
+}}"""
+
+_TRANSACTION = f"""
+fragment Transaction on OrderTransaction {{
+  id kind status gateway paymentId processedAt errorCode settlementCurrency
+  amountSet {{ {_MONEY} }} parentTransaction {{ id }}
+}}"""
+
+_REFUND = f"""
+fragment RefundParts on Refund {{
+  id createdAt updatedAt note return {{ id }} totalRefundedSet {{ {_MONEY} }}
+  refundLineItems(first: 50) {{ nodes {{ quantity restockType lineItem {{ id }} }} }}
+  transactions(first: 10) {{ nodes {{ ...Transaction }} }}
+}}"""
+
+_EXCHANGES = f"""exchangeLineItems(first: 20) {{ nodes {{ id quantity processedQuantity variantId
+      lineItems {{ id sku quantity unfulfilledQuantity originalTotalSet {{ {_MONEY} }}
+        discountAllocations {{ allocatedAmountSet {{ {_MONEY} }} }} }} }} }}"""
+
+_ORDER = f"""
+fragment OrderParts on Order {{
+  id name createdAt processedAt updatedAt cancelledAt presentmentCurrencyCode taxesIncluded sourceName sourceIdentifier
+  email tags customAttributes {{ key value }} customer {{ id }} shippingAddress {{ countryCodeV2 }}
+  originalTotalPriceSet {{ shopMoney {{ amount currencyCode }} {_MONEY} }}
+  lineItems(first: 50) {{ nodes {{ ...Line }} pageInfo {{ hasNextPage endCursor }} }}
+  shippingLines(first: 5) {{ nodes {{ id title isRemoved originalPriceSet {{ {_MONEY} }}
+    discountedPriceSet {{ {_MONEY} }} taxLines {{ {_TAXES} }} }} }}
+  fulfillments(first: 20) {{ id status createdAt deliveredAt
+    fulfillmentLineItems(first: 50) {{ nodes {{ quantity lineItem {{ id }} }} pageInfo {{ hasNextPage }} }} }}
+  transactions(first: 50) {{ ...Transaction }}
+  refunds(first: 20) {{ ...RefundParts }}
+  returns(first: 10) {{ nodes {{ id createdAt {_EXCHANGES} }} }}
+}}{_LINE}{_TRANSACTION}{_REFUND}"""
+
+ORDER = f"query Order($id: ID!) {{ order(id: $id) {{ ...OrderParts }} }}{_ORDER}"
+
+ORDER_LINES = f"""query OrderLines($id: ID!, $after: String) {{ order(id: $id) {{
+  lineItems(first: 50, after: $after) {{ nodes {{ ...Line }} pageInfo {{ hasNextPage endCursor }} }} }} }}{_LINE}"""
+
+RETURN = f"""query Return($id: ID!) {{ return(id: $id) {{
+  id name status createdAt requestApprovedAt closedAt decline {{ reason note }}
+  returnLineItems(first: 50) {{ nodes {{ id quantity returnReason
+    ... on ReturnLineItem {{ fulfillmentLineItem {{ lineItem {{ id }} }} }} }} pageInfo {{ hasNextPage }} }}
+  {_EXCHANGES}
+  order {{ ...OrderParts }} }} }}{_ORDER}"""
+
+VARIANT = "query Variant($id: ID!) { productVariant(id: $id) { id sku price } }"
+
+VARIANT_OF_SKU = """query VariantOfSku($query: String!) {
+  productVariants(first: 5, query: $query) { nodes { id sku } } }"""
+
+ORDERS_BY_NAME = "query OrdersByName($query: String!) { orders(first: 5, query: $query) { nodes { id name } } }"
+
+CHANGED_ORDERS = """query ChangedOrders($query: String, $after: String, $first: Int!) {
+  orders(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {
+    nodes { id updatedAt returns(first: 10) { nodes { id } } } pageInfo { hasNextPage endCursor } } }"""
+
+CHECK = """query Check {
+  shop { name myshopifyDomain }
+  currentAppInstallation { accessScopes { handle } }
+  webhookSubscriptions(first: 100) { nodes { topic uri } } }"""
+
+# ---- returns ---------------------------------------------------------------------------------------------------------
+
+RETURN_STATE = """query ReturnState($id: ID!) { return(id: $id) { id name status order { id } } }"""
+
+RETURN_WORK = """query ReturnWork($id: ID!) { return(id: $id) {
+  id status order { id }
+  returnLineItems(first: 50) { nodes { id quantity unprocessedQuantity
+    ... on ReturnLineItem { fulfillmentLineItem { lineItem { id } } } } }
+  exchangeLineItems(first: 20) { nodes { id quantity processedQuantity variantId } }
+  reverseFulfillmentOrders(first: 5) { nodes { id status lineItems(first: 50) { nodes { id totalQuantity
+    fulfillmentLineItem { lineItem { id sku lineItemGroup { id } } } dispositions { type quantity } } } } } } }"""
+
+APPROVE = f"""mutation ApproveReturn($id: ID!) {{
+  returnApproveRequest(input: {{id: $id}}) {{ return {{ id status }} {CODED_ERRORS} }} }}"""
+
+DECLINE = f"""mutation DeclineReturn($id: ID!, $reason: ReturnDeclineReason!, $note: String) {{
+  returnDeclineRequest(input: {{id: $id, declineReason: $reason, declineNote: $note}}) {{
+    return {{ id status }} {CODED_ERRORS} }} }}"""
+
+CLOSE = f"mutation CloseReturn($id: ID!) {{ returnClose(id: $id) {{ return {{ id status }} {CODED_ERRORS} }} }}"
+
+DISPOSE = f"""mutation Dispose($rows: [ReverseFulfillmentOrderDisposeInput!]!) {{
+  reverseFulfillmentOrderDispose(dispositionInputs: $rows) {{
+    reverseFulfillmentOrderLineItems {{ id }} {CODED_ERRORS} }} }}"""
+
+ADD_TAGS = (
+    f"mutation AddTags($id: ID!, $tags: [String!]!) {{ tagsAdd(id: $id, tags: $tags) {{ node {{ id }} {ERRORS} }} }}"
+)
+
+PROCESS = f"""mutation ProcessReturn($input: ReturnProcessInput!) {{
+  returnProcess(input: $input) {{ return {{ id status }} {CODED_ERRORS} }} }}"""
+
+# ---- replacement orders ----------------------------------------------------------------------------------------------
+
+CREATE_ORDER = f"""mutation CreateOrder($order: OrderCreateOrderInput!, $options: OrderCreateOptionsInput) {{
+  orderCreate(order: $order, options: $options) {{ order {{ id name sourceIdentifier }} {CODED_ERRORS} }} }}"""
+
+ORDERS_BY_KEY = """query OrdersByKey($query: String!) {
+  orders(first: 10, query: $query) { nodes { id name sourceIdentifier } } }"""
+
+# ---- money -----------------------------------------------------------------------------------------------------------
+
+REFUNDS = f"""query Refunds($id: ID!) {{ order(id: $id) {{
+  id presentmentCurrencyCode customer {{ id }} transactions(first: 50) {{ ...Transaction }}
+  refunds(first: 50) {{ ...RefundParts }} }} }}{_TRANSACTION}{_REFUND}"""
+
+CREATE_REFUND = f"""mutation CreateRefund($input: RefundInput!, $key: String!) {{
+  refundCreate(input: $input) @idempotent(key: $key) {{
+    refund {{ ...RefundParts }} {ERRORS} }} }}{_TRANSACTION}{_REFUND}"""
+
+CREATE_GIFT_CARD = f"""mutation CreateGiftCard($input: GiftCardCreateInput!) {{
+  giftCardCreate(input: $input) {{ giftCard {{ id note initialValue {{ amount currencyCode }} }} {CODED_ERRORS} }} }}"""
+
+GIFT_CARDS = """query GiftCards($query: String!, $after: String) {
+  giftCards(first: 50, after: $after, query: $query) {
+    nodes { id note initialValue { amount currencyCode } } pageInfo { hasNextPage endCursor } } }"""
+
+DOCUMENTS: dict[str, str] = {
+    name: text
+    for name, text in list(globals().items())
+    if isinstance(text, str) and text.startswith(("query ", "mutation "))
+}

@@ -1,0 +1,97 @@
+"""Reading: one order or return fresh, and page by page what changed, so that nothing hangs on a webhook."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from counterflow.connectors.shopify import documents
+from counterflow.connectors.shopify.client import Client
+from counterflow.connectors.shopify.mapping import Mapper
+from counterflow.connectors.shopify.references import gid, instant, return_ref, sale_ref
+from counterflow.core.facts import Fact
+from counterflow.core.money import MoneyError
+from counterflow.sdk.connector import Page, Signal
+from counterflow.sdk.outcomes import Malformed, NotFound
+
+Json = dict[str, Any]
+
+
+async def order(client: Client, mapper: Mapper, ref: str, now: datetime) -> Sequence[Fact]:
+    """`ref`: gid, number, `<connection>:order:<number>` or `<connection>:order:<name>`. Raises NotFound, Malformed."""
+    found = await _order(client, await order_gid(client, ref))
+    return _mapped(ref, lambda: mapper.order(found, now))
+
+
+async def ret(client: Client, mapper: Mapper, ref: str, now: datetime) -> Sequence[Fact]:
+    found = await client.call(documents.RETURN, id=gid("Return", ref))
+    if found is None:
+        raise NotFound(f"the shop has no return {ref}: was it deleted?")
+    _whole(found["returnLineItems"], f"return {ref}")
+    found["order"] = await _all_lines(client, found["order"])
+    picked = {row["variantId"] for row in found["exchangeLineItems"]["nodes"] if row["variantId"]}
+    variants = {id_: await client.call(documents.VARIANT, id=id_) or {} for id_ in sorted(picked)}
+    return _mapped(ref, lambda: mapper.ret(found, variants, now))
+
+
+async def order_gid(client: Client, ref: str) -> str:
+    """The gid for a reference; a name ("#1001") is searched. Raises NotFound."""
+    last = ref.rpartition(":")[2] if not ref.startswith("gid://") else ref
+    if last.startswith("gid://") or last.isdigit():
+        return gid("Order", last)
+    quoted = last.replace("\\", "").replace("'", "")
+    found = (await client.call(documents.ORDERS_BY_NAME, query=f"name:'{quoted}'"))["nodes"]
+    named = [row["id"] for row in found if row["name"].lstrip("#") == last.lstrip("#")]
+    if len(named) != 1:
+        raise NotFound(f"{len(named)} orders of the shop are named {last}: name one by its number")
+    return str(named[0])
+
+
+async def pull(client: Client, feed: str, cursor: str, connection: str, page_size: int) -> Page:
+    """Signals for what was updated since the cursor: `<time>` between sweeps, `<time>|<place>` within one."""
+    since, _, after = cursor.partition("|")
+    query = f"updated_at:>='{since}'" if since else None
+    found = await client.call(documents.CHANGED_ORDERS, query=query, after=after or None, first=page_size)
+    rows, info = found["nodes"], found["pageInfo"]
+    items: list[Signal] = []
+    for row in rows:
+        if feed == "orders":
+            items.append(Signal("orders", row["id"], (sale_ref(connection, row["id"]),)))
+        else:
+            returns = row["returns"]["nodes"]
+            items += [Signal("returns", each["id"], (return_ref(connection, each["id"]),)) for each in returns]
+    if info["hasNextPage"]:
+        return Page(tuple(items), f"{since}|{info['endCursor']}", True)
+    newest = max((instant(row["updatedAt"]) for row in rows), default=None)
+    stamp = newest.strftime("%Y-%m-%dT%H:%M:%SZ") if newest else since
+    return Page(tuple(items), max(stamp, since), False)
+
+
+async def _order(client: Client, id_: str) -> Json:
+    found = await client.call(documents.ORDER, id=id_)
+    if found is None:
+        raise NotFound(f"the shop has no order {id_}: is it older than 60 days and read_all_orders not granted?")
+    return await _all_lines(client, found)
+
+
+async def _all_lines(client: Client, found: Json) -> Json:
+    lines = found["lineItems"]
+    while lines["pageInfo"]["hasNextPage"]:
+        more = await client.call(documents.ORDER_LINES, id=found["id"], after=lines["pageInfo"]["endCursor"])
+        page = more["lineItems"]
+        lines = {"nodes": [*lines["nodes"], *page["nodes"]], "pageInfo": page["pageInfo"]}
+    for move in found["fulfillments"]:
+        _whole(move["fulfillmentLineItems"], f"fulfilment {move['id']}")
+    return {**found, "lineItems": lines}
+
+
+def _whole(connection: Json, what: str) -> None:
+    """A part is never taken for the whole."""
+    if connection["pageInfo"]["hasNextPage"]:
+        raise Malformed(f"{what} has more than {len(connection['nodes'])} lines, more than we read: handle it by hand")
+
+
+def _mapped(ref: str, make: Any) -> Sequence[Fact]:
+    try:
+        return make()  # type: ignore[no-any-return]
+    except (KeyError, TypeError, ValueError, AttributeError, MoneyError) as error:
+        raise Malformed(f"{ref} is not as Shopify describes it: {type(error).__name__}: {error}") from error

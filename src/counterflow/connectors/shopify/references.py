@@ -1,0 +1,73 @@
+"""References: what Shopify calls a gid, what a fact calls `<connection>:<kind>:<number>`, the keys that we write."""
+
+import base64
+import hashlib
+import hmac
+import re
+from datetime import UTC, datetime
+
+_EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+_STEPS = 8  # states that one second can hold: a version fits a 32 bit column until 2034
+_KEY = re.compile(r"\bef_[0-9a-z]{26}\b")
+
+
+def number(gid: str) -> str:
+    """gid://shopify/Order/5 -> 5."""
+    return gid.partition("?")[0].rpartition("/")[2]
+
+
+def gid(kind: str, ref: str) -> str:
+    """("Order", "shop:order:5"), ("Order", "5") and the gid itself give gid://shopify/Order/5."""
+    return ref if ref.startswith("gid://") else f"gid://shopify/{kind}/{ref.rpartition(':')[2]}"
+
+
+def sale_ref(connection: str, order_gid: str) -> str:
+    return f"{connection}:order:{number(order_gid)}"
+
+
+def return_ref(connection: str, return_gid: str) -> str:
+    return f"{connection}:return:{number(return_gid)}"
+
+
+def exchange_ref(connection: str, return_gid: str) -> str:
+    """The replacement that a return carries within its own order."""
+    return f"{connection}:exchange:{number(return_gid)}"
+
+
+def email_ref(email: str) -> str:
+    """A person is found by e-mail without any e-mail being kept."""
+    return f"email:{hashlib.sha256(email.strip().lower().encode()).hexdigest()}"
+
+
+def instant(text: str) -> datetime:
+    """ISO 8601 with an offset or Z. Raises ValueError."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset from UTC")
+    return at.astimezone(UTC)
+
+
+def version(updated_at: str, progress: int) -> int:
+    """Grows with the object: by its last change, within one second by `progress` (counts of what only grows)."""
+    return int((instant(updated_at) - _EPOCH).total_seconds()) * _STEPS + min(progress, _STEPS - 1)
+
+
+def key_in(note: str | None) -> str:
+    """The effect id that we wrote into a note; empty when somebody else wrote it."""
+    found = _KEY.search(note or "")
+    return found.group() if found else ""
+
+
+def note_for(effect_id: str, reason: str) -> str:
+    return f"Counterflow {effect_id} {reason}".strip()
+
+
+def answered_tag(decision: str, return_gid: str) -> str:
+    """Set on the order before we answer its return: an answer without it was given by somebody else."""
+    return f"counterflow-{decision}-{number(return_gid)}"
+
+
+def gift_card_code(secret: str, effect_id: str) -> str:
+    """16 characters that nobody can guess and that the same effect always gets: a card is issued once."""
+    digest = hmac.new(secret.encode(), f"gift card {effect_id}".encode(), hashlib.sha256).digest()
+    return base64.b32encode(digest[:10]).decode().lower()

@@ -1,0 +1,130 @@
+"""The connector: which verb of ours is which call of Shopify's."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from counterflow.connectors.shopify import answers, credit, documents, feeds, replacements, webhooks
+from counterflow.connectors.shopify.client import Client
+from counterflow.connectors.shopify.manifest import MANIFEST, SCOPES, Config
+from counterflow.connectors.shopify.mapping import Mapper
+from counterflow.core.effects import AnswerReturn, CreateReplacement, Effect, PayLeg, ReadSale, UpdateChannel
+from counterflow.core.facts import Fact
+from counterflow.sdk.connector import Context, Delivery, Page, Signal
+from counterflow.sdk.outcomes import ConnectorError, Done, NotFound, Outcome, Rejected
+
+
+class Shopify:
+    """One shop."""
+
+    manifest = MANIFEST
+
+    def __init__(self, config: Config, context: Context) -> None:
+        self.config, self.context = config, context
+        self.client = Client(config, context, MANIFEST.limits.timeout_seconds)
+        self.mapper = Mapper(config, context.connection)
+        self._secret = config.api_secret.get_secret_value()
+
+    # ---- deliveries --------------------------------------------------------------------------------------------------
+
+    def verify(self, delivery: Delivery) -> None:
+        before = self.config.api_secret_before.get_secret_value()
+        webhooks.verify(delivery, self._secret, *filter(None, (before,)))
+
+    def identify(self, delivery: Delivery) -> str:
+        return webhooks.identify(delivery)
+
+    def translate(self, delivery: Delivery) -> Sequence[Signal]:
+        return webhooks.translate(delivery)
+
+    # ---- reads -------------------------------------------------------------------------------------------------------
+
+    async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
+        """An order or a return, fresh. Raises NotFound for a feed that there is none of."""
+        read = {"orders": feeds.order, "returns": feeds.ret}.get(feed)
+        if read is None:
+            raise NotFound(f"a shop has no feed {feed!r}: use orders or returns")
+        return await read(self.client, self.mapper, ref, self.context.now())
+
+    async def pull(self, feed: str, cursor: str) -> Page:
+        if MANIFEST.feed(feed) is None:
+            raise NotFound(f"a shop has no feed {feed!r}: use orders or returns")
+        return await feeds.pull(self.client, feed, cursor, self.context.connection, self.config.page_size)
+
+    # ---- writes ------------------------------------------------------------------------------------------------------
+
+    async def send(self, effects: Sequence[Effect]) -> Sequence[Outcome]:
+        return [await self._send(effect) for effect in effects]
+
+    async def _send(self, effect: Effect) -> Outcome:
+        name = self.context.connection
+        try:
+            match effect.command:
+                case ReadSale(order_ref):
+                    return Done(order_ref, facts=tuple(await self.fetch("orders", order_ref)))
+                case AnswerReturn() as command:
+                    return await answers.answer(self.client, command)
+                case UpdateChannel() as command:
+                    return await answers.update(self.client, self.config, command)
+                case CreateReplacement() as command:
+                    return await replacements.create(self.client, name, effect, command)
+                case PayLeg() as command:
+                    return await credit.pay(self.client, self._secret, effect, command)
+                case other:
+                    return Rejected(f"a shop cannot do {type(other).__name__}: correct the route", code="unsupported")
+        except ConnectorError as error:
+            return error
+
+    async def find(self, effect: Effect) -> Outcome | None:
+        """What sets a state may be sent again instead, so only its answer is looked for."""
+        match effect.command:
+            case AnswerReturn() as command:
+                return await answers.find_answer(self.client, command)
+            case CreateReplacement() as command:
+                return await replacements.find(self.client, self.context.connection, effect, command)
+            case PayLeg() as command:
+                return await credit.find(self.client, self._secret, effect, command)
+            case _:
+                return None
+
+    # ---- health ------------------------------------------------------------------------------------------------------
+
+    async def check(self) -> Sequence[tuple[str, bool, str]]:
+        try:
+            data = await self.client.data(documents.CHECK)
+        except ConnectorError as error:
+            return [("the shop answers", False, error.message)]
+        granted = {row["handle"] for row in data["currentAppInstallation"]["accessScopes"]}
+        # A write scope includes its read scope.
+        missing = [s for s in SCOPES if s not in granted and s.replace("read_", "write_", 1) not in granted]
+        heard = {row["topic"] for row in data["webhookSubscriptions"]["nodes"]}
+        deaf = [topic for topic in MANIFEST.topics if topic not in heard]
+        used = self.client.answered_version
+        return [
+            ("the shop answers", True, data["shop"]["myshopifyDomain"]),
+            ("access scopes", not missing, f"grant the app {', '.join(missing)}" if missing else ""),
+            (
+                "API version",
+                used == self.client.version,
+                ""
+                if used == self.client.version
+                else f"asked for {self.client.version}, answered as {used}: set api_version",
+            ),
+            (
+                "webhooks",
+                not deaf,
+                f"subscribe the app to {', '.join(deaf)}; until then only sweeps find these" if deaf else "",
+            ),
+        ]
+
+    async def aclose(self) -> None:
+        await self.client.aclose()
+
+
+class ShopifyMaker:
+    """What the entry point names."""
+
+    manifest = MANIFEST
+    Config = Config
+
+    def make(self, config: Any, context: Context) -> Shopify:
+        return Shopify(config, context)
