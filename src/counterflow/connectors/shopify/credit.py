@@ -6,6 +6,8 @@ effect has. A refund exists although its money may fail; what counts is its tran
 
 from typing import Any
 
+from pydantic import SecretStr
+
 from counterflow.connectors.shopify import documents
 from counterflow.connectors.shopify.client import BURNT, Client
 from counterflow.connectors.shopify.feeds import order_gid
@@ -21,7 +23,7 @@ RAILS = ("gift_card", "store_credit")
 _KEYS = 3  # keys that are tried when one is burnt; a refund is looked up before the next one is used
 
 
-async def pay(client: Client, secret: str, effect: Effect, command: PayLeg) -> Outcome:
+async def pay(client: Client, secret: SecretStr, effect: Effect, command: PayLeg) -> Outcome:
     """Raises Rejected for a rail that the shop does not have, Malformed when it paid another amount than asked."""
     if command.amount_minor <= 0:
         raise Rejected(f"{command.amount_minor} is no amount to refund: it has to be more than 0", code="amount")
@@ -33,13 +35,13 @@ async def pay(client: Client, secret: str, effect: Effect, command: PayLeg) -> O
     return await _refund(client, effect, command, order)
 
 
-async def find(client: Client, secret: str, effect: Effect, command: PayLeg) -> Outcome | None:
+async def find(client: Client, secret: SecretStr, effect: Effect, command: PayLeg) -> Outcome | None:
     order = await _order(client, command)
     for refund in order["refunds"]:
         if key_in(refund["note"]) == effect.effect_id:
             return _outcome(refund, command)
     if command.rail == "gift_card":
-        card = await _card(client, gift_card_code(secret, effect.effect_id), effect.effect_id)
+        card = await _card(client, gift_card_code(secret.get_secret_value(), effect.effect_id), effect.effect_id)
         return _issued(card, command) if card else None
     return None
 
@@ -127,8 +129,8 @@ def _outcome(refund: Json, command: PayLeg) -> Outcome:
 # ---- new gift cards --------------------------------------------------------------------------------------------------
 
 
-async def _new_card(client: Client, secret: str, effect: Effect, command: PayLeg, order: Json) -> Outcome:
-    code = gift_card_code(secret, effect.effect_id)
+async def _new_card(client: Client, secret: SecretStr, effect: Effect, command: PayLeg, order: Json) -> Outcome:
+    code = gift_card_code(secret.get_secret_value(), effect.effect_id)
     given: Json = {
         "initialAmount": {
             "amount": to_major(command.amount_minor, command.currency),

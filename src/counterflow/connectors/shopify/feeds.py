@@ -49,7 +49,7 @@ async def order_gid(client: Client, ref: str) -> str:
 async def pull(client: Client, feed: str, cursor: str, connection: str, page_size: int) -> Page:
     """Signals for what was updated since the cursor: `<time>` between sweeps, `<time>|<place>` within one."""
     since, _, after = cursor.partition("|")
-    query = f"updated_at:>='{since}'" if since else None
+    query = f"updated_at:>='{since}'" if since else ""
     found = await client.call(documents.CHANGED_ORDERS, query=query, after=after or None, first=page_size)
     rows, info = found["nodes"], found["pageInfo"]
     items: list[Signal] = []

@@ -61,7 +61,7 @@ MANIFEST = Manifest(
     topics=(*RETURN_TOPICS, *ORDER_TOPICS),
     # In points, not calls. The largest plan restores 1000 a second; what the shop itself says pauses us sooner.
     limits=Limits(concurrency=8, per_second=1000.0, burst=2000.0, timeout_seconds=20.0),
-    secret_fields=("access_token", "api_secret", "api_secret_before"),
+    secret_fields=("access_token", "webhook_secret", "webhook_secret_before"),
     docs="https://shopify.dev/docs/api/admin-graphql",
 )
 
@@ -88,8 +88,10 @@ class Config(ConnectorConfig):
     access_token: SecretStr = Field(
         description="Admin API access token of the app (X-Shopify-Access-Token)", min_length=1
     )
-    api_secret: SecretStr = Field(description="Client secret of the app: it signs the webhooks", min_length=1)
-    api_secret_before: SecretStr = Field(
+    webhook_secret: SecretStr = Field(
+        description="Client secret of the app: Shopify signs the webhooks with it", min_length=1
+    )
+    webhook_secret_before: SecretStr = Field(
         SecretStr(""), description="The client secret before it was rotated, while both are in use"
     )
     api_version: str = Field("2026-07", pattern=r"^20\d\d-(01|04|07|10)$", description="Version of the Admin API")

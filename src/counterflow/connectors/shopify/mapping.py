@@ -257,7 +257,7 @@ class Mapper:
         origin: str = "channel",
     ) -> Fact:
         id_ = fact_id(self.connection, type(body).__name__, their_id, version)
-        return Fact(id_, self.connection, instant(at), now, refs, body, origin, adapter=f"shopify/{MANIFEST.version}")
+        return Fact(id_, self.connection, instant(at), now, refs, body, origin, adapter=MANIFEST.version)
 
 
 def _states(order: Json, since: str, pieces: int, only: set[str] | None = None) -> Iterable[tuple[str, str]]:

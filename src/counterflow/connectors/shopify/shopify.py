@@ -22,13 +22,12 @@ class Shopify:
         self.config, self.context = config, context
         self.client = Client(config, context, MANIFEST.limits.timeout_seconds)
         self.mapper = Mapper(config, context.connection)
-        self._secret = config.api_secret.get_secret_value()
 
     # ---- deliveries --------------------------------------------------------------------------------------------------
 
     def verify(self, delivery: Delivery) -> None:
-        before = self.config.api_secret_before.get_secret_value()
-        webhooks.verify(delivery, self._secret, *filter(None, (before,)))
+        secrets = (self.config.webhook_secret, self.config.webhook_secret_before)
+        webhooks.verify(delivery, *filter(None, (secret.get_secret_value() for secret in secrets)))
 
     def identify(self, delivery: Delivery) -> str:
         return webhooks.identify(delivery)
@@ -68,7 +67,7 @@ class Shopify:
                 case CreateReplacement() as command:
                     return await replacements.create(self.client, name, effect, command)
                 case PayLeg() as command:
-                    return await credit.pay(self.client, self._secret, effect, command)
+                    return await credit.pay(self.client, self.config.webhook_secret, effect, command)
                 case other:
                     return Rejected(f"a shop cannot do {type(other).__name__}: correct the route", code="unsupported")
         except ConnectorError as error:
@@ -82,7 +81,7 @@ class Shopify:
             case CreateReplacement() as command:
                 return await replacements.find(self.client, self.context.connection, effect, command)
             case PayLeg() as command:
-                return await credit.find(self.client, self._secret, effect, command)
+                return await credit.find(self.client, self.config.webhook_secret, effect, command)
             case _:
                 return None
 

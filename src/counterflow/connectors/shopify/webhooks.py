@@ -27,7 +27,7 @@ def verify(delivery: Delivery, *secrets: str) -> None:
         right |= hmac.compare_digest(wanted, given.encode("utf-8", "replace"))
     if not right:
         what = "is wrong" if given else "is missing"
-        raise AuthFailed(f"X-Shopify-Hmac-Sha256 {what}: check api_secret of the connection", code="signature")
+        raise AuthFailed(f"X-Shopify-Hmac-Sha256 {what}: check webhook_secret of the connection", code="signature")
 
 
 def identify(delivery: Delivery) -> str:

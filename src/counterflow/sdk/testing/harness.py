@@ -34,6 +34,7 @@ class Harness:
     rows: ClassVar[int] = 5  # so many rows of a feed are more than one page
     currencies: ClassVar[Mapping[str, int]] = {"EUR": 19_90, "JPY": 500, "KWD": 12_340}  # minor units to send
     retry_after_seconds: ClassVar[float] = 1.0  # what the simulator's 429 asks for
+    signs_time: ClassVar[bool] = True  # False: their signature covers no time, only the identity holds off a replay
 
     def __init__(self) -> None:
         self.clock = Clock()
