@@ -1,5 +1,7 @@
 """Facts that overtake each other, name nobody, or poison the decision: each ends somewhere a person can see."""
 
+import asyncio
+from contextlib import AsyncExitStack
 from datetime import timedelta
 
 from counterflow.core.facts import (
@@ -15,8 +17,11 @@ from counterflow.core.facts import (
 )
 from counterflow.core.ids import case_id
 from counterflow.core.sale import Payment, Sale, SoldLine
+from counterflow.engine.cases import CaseDrain
+from counterflow.engine.worker import sweep
+from counterflow.store.pool import connect
 from counterflow.store.shards import shard_of
-from tests.engine.toy import START, a_fact, a_world, goodwill, request
+from tests.engine.toy import SETTING, START, a_fact, a_world, decide, goodwill, request
 
 
 def a_sale(name: str, *, version: int = 0, root: str = "", serial: str = "") -> Sale:
@@ -215,3 +220,68 @@ async def test_a_fact_for_a_case_that_does_not_exist_is_parked(fresh_database):
         await world.tell(a_fact(NoteAdded("n", "bob"), "n1", "case:rc_nothing"))
         await world.settle()
         assert "there is no case rc_nothing" in await world.one("SELECT reason FROM inbox WHERE status = 'parked'")
+
+
+async def test_a_second_return_of_one_sale_is_another_case_whatever_it_refers_to(fresh_database):
+    async with a_world(fresh_database) as world:
+        await world.tell(sale_fact("S1"), request("R1", sale="S1"))
+        await world.settle()
+        await world.rows(
+            "INSERT INTO xref VALUES ('shop:order:S1', %s, 'case') RETURNING 1", case_id("shop:return:R1")
+        )  # the real decision makes the sale a reference of its case
+        await world.tell(request("R2", sale="S1"))
+        await world.settle()
+        assert await world.one("SELECT count(*) FROM cases") == 2
+
+
+async def test_a_fact_that_waits_too_long_is_shown_and_still_taken_when_its_case_comes(fresh_database):
+    async with a_world(fresh_database) as world:
+        late = goodwill("R1", 1)
+        await world.tell(late)
+        await world.settle()
+        await world.later(86_401)
+        await world.later(86_401)
+        assert await world.one("SELECT status, opens_at FROM inbox") == ("waiting", None)
+        assert await world.one("SELECT kind, subject, status FROM exceptions") == (
+            "fact_unmatched",
+            late.fact_id,
+            "open",
+        )
+        await world.tell(request("R1", seen_at=world.clock.now))
+        await world.settle()
+        assert "GoodwillGranted" in await kinds(world, "R1")
+        assert await world.one("SELECT status FROM exceptions") == "withdrawn"
+
+
+async def test_two_cases_about_the_same_goods_are_told_of_each_other(fresh_database):
+    async with a_world(fresh_database) as world:
+        await world.tell(a_fact(ItemsReceived("r1", "store-1", (Counted("sku", 1),)), "r1", "rma:77"))
+        await world.settle()
+        await world.later(301)  # a blind return now
+        for fact in (request("R1"), a_fact(NoteAdded("n", "bob"), "n1", "shop:return:R1", "rma:77")):
+            await world.tell(fact)
+            await world.settle()
+        linked = await world.rows(
+            "SELECT case_id, body::jsonb #>> '{fact,body,other_case_id}' FROM log "
+            "WHERE body::jsonb #>> '{fact,kind}' = 'CasesLinked' ORDER BY case_id"
+        )
+        blind, asked = case_id("rma:77"), case_id("shop:return:R1")
+        assert linked == sorted([(blind, asked), (asked, blind)])
+
+
+async def test_two_drains_of_one_shard_at_once_write_every_case_once(fresh_database):
+    """Without the lock, as after a lost network: the version guard is the last line of defence."""
+    async with a_world(fresh_database) as world:
+        await world.tell(*(request(f"R{n}") for n in range(20)))
+        await world.tell(*(goodwill(f"R{n}", k) for n in range(20) for k in range(5)))
+        drains = [CaseDrain(decide, SETTING, world.clock, batch=7) for _ in range(3)]
+        async with AsyncExitStack() as stack:
+            conns = [await stack.enter_async_context(await connect(fresh_database)) for _ in drains]
+            for shard in sorted(await sweep(conns[0], world.clock)):
+                await asyncio.gather(*(d.drain(c, shard) for d, c in zip(drains, conns, strict=True)))
+        assert await world.rows("SELECT DISTINCT version FROM cases") == [(6,)]
+        assert await world.one("SELECT count(*), count(DISTINCT body::jsonb #>> '{fact,fact_id}') FROM log") == (
+            120,
+            120,
+        )
+        assert await world.one("SELECT count(*) FROM effects") == 120

@@ -1,7 +1,8 @@
 """A batch of facts of one shard, decided in memory: what was read goes in, what is to be written comes out. No I/O.
 
-Every fact ends in exactly one of: done, waiting (nobody knows its references yet), moved (its case lives in another
-shard), parked (the decision failed on it), or held back (an earlier fact of its case was parked: next batch).
+Every fact ends in exactly one of: done, waiting (nobody knows its references yet), unmatched (that for too long: it
+waits on, and a person is told), moved (its case lives in another shard), parked (the decision failed on it), or held
+back (an earlier fact of its case was parked: next batch).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +10,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from counterflow.core.effects import Effect
-from counterflow.core.facts import OURSELVES, ExceptionResolved, Fact, SaleRecorded, SiblingsClaimed
+from counterflow.core.facts import (
+    OPENS_AFTER_SECONDS,
+    OURSELVES,
+    ExceptionResolved,
+    Fact,
+    ReturnRequested,
+    SaleRecorded,
+    SiblingsClaimed,
+)
 from counterflow.core.ids import case_id as make_case_id
 from counterflow.core.ids import fact_id as make_fact_id
 from counterflow.core.returns.case import Case, Claims, Decision, Setting
@@ -27,7 +36,10 @@ Decide = Callable[[Case, Fact, Setting], Decision]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One fact of the inbox. `case_id` is empty where the references have to find the case."""
+    """One fact of the inbox. `case_id` is empty where the references have to find the case.
+
+    `opens_at`: when it may open one itself, or is shown to a person; None: it has been shown.
+    """
 
     fact: Fact
     case_id: str
@@ -64,6 +76,8 @@ class Batch:
     tell: list[Incoming] = field(default_factory=list)
     done: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
+    unmatched: list[Fact] = field(default_factory=list)
+    found_late: list[str] = field(default_factory=list)  # of the done ones, those that a person was told about
     moved: list[tuple[str, int]] = field(default_factory=list)
     parked: list[tuple[Fact, str]] = field(default_factory=list)
     new_refs: dict[str, set[str]] = field(default_factory=dict)
@@ -90,6 +104,8 @@ class Batch:
                 return
             self._apply_all(self._case(case_id), fact)
             self.done.append(fact.fact_id)
+            if item.opens_at is None:
+                self.found_late.append(fact.fact_id)
         except Poison as poison:
             self.broken.add(poison.case_id)
             self.parked.append((fact, poison.reason))
@@ -100,6 +116,8 @@ class Batch:
         for ref in fact.refs:
             if ref.startswith("case:"):
                 return ref[5:]
+            if isinstance(fact.body, ReturnRequested) and self._of_sale(ref, fact.body.sale_ref):
+                continue  # a second return of one sale is another case
             if ref in self.found:
                 return self.found[ref]
             for target in self.known.targets.get(ref, ()):
@@ -107,11 +125,17 @@ class Batch:
                     return target.target
         return ""
 
+    def _of_sale(self, ref: str, sale_ref: str) -> bool:
+        return ref == sale_ref or any(target.kind == "sale" for target in self.known.targets.get(ref, ()))
+
     def _open(self, item: Item) -> str:
         """The id of a case opened for this fact, or empty when it waits or belongs to another shard."""
         fact = item.fact
         if item.opens_at is None or item.opens_at > self.now:
             self.waiting.append(fact.fact_id)
+            return ""
+        if fact.kind not in OPENS_AFTER_SECONDS:
+            self.unmatched.append(fact)
             return ""
         home = home_shard(fact, self.known.targets)
         if home != self.shard:
@@ -133,6 +157,9 @@ class Batch:
             self.moved.append((fact.fact_id, home))
             return
         over = {item.case_id} if item.case_id else set(self.known.over_sale.get(sale.sale_ref, ()))
+        if item.case_id in self.known.elsewhere:
+            self.moved.append((fact.fact_id, self.known.elsewhere[item.case_id]))
+            return
         over |= {id_ for id_, case in self.opened.items() if case.held.sale_ref == sale.sale_ref}
         for case_id in sorted(over):
             if case_id in self.broken:

@@ -4,25 +4,22 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 
 import psycopg
 from psycopg import AsyncConnection
 
-from counterflow.core.facts import OURSELVES, EffectReported, Fact, SaleRecorded
-from counterflow.core.ids import fact_id, make_id
-from counterflow.core.returns.case import Setting, View
-from counterflow.engine.batch import Batch, Decide, Item, Known, sale_fact
+from counterflow.core.facts import Fact, SaleRecorded
+from counterflow.core.returns.case import Setting
+from counterflow.engine import commit
+from counterflow.engine.batch import Batch, Decide, Item, Known
 from counterflow.engine.enrich import serial_refs
-from counterflow.engine.held import Cache, Held, Open, load
+from counterflow.engine.held import Cache, load
 from counterflow.sdk.connector import Clock
-from counterflow.store import cases, effects, exceptions, inbox, log, sales, timers, xref
-from counterflow.store.cases import CaseWrite, Stale
-from counterflow.store.codec import decode_fact, encode
-from counterflow.store.exceptions import Raised
-from counterflow.store.inbox import Incoming
-from counterflow.store.shards import PAYOUTS, shard_of, wake
+from counterflow.store import cases, exceptions, inbox, sales, xref
+from counterflow.store.cases import Stale
+from counterflow.store.codec import decode_fact
 
 BATCH = 200
 BREATH_SECONDS = 0.02  # decisions let the calls of the same process go on this often
@@ -57,8 +54,10 @@ class CaseDrain:
                 taken = await self._transaction(conn, shard, limit)
             except (psycopg.OperationalError, psycopg.ProgrammingError):
                 raise  # the database is gone, or our statement is wrong: no fact is to blame
-            except Stale:
+            except Stale as error:
                 stale += 1
+                for case_id in error.args[0]:
+                    self.cache.drop(case_id)
                 if stale > STALE_TRIES:
                     raise
                 continue
@@ -93,7 +92,7 @@ class CaseDrain:
                 if time.perf_counter() - breath > BREATH_SECONDS:
                     await asyncio.sleep(0)
                     breath = time.perf_counter()
-            await self._write(conn, batch, unreadable)
+            await commit.write(conn, batch, unreadable)
         for case in batch.opened.values():
             if case.view is not None:
                 self.cache.put(replace(case.held, timers=case.wanted))
@@ -157,141 +156,9 @@ class CaseDrain:
         elsewhere = {row.case_id: row.shard for row in rows if row.shard != shard and row.case_id not in held}
         return Known(held, elsewhere, targets, stored, over_sale, claims)
 
-    # ---- writing -----------------------------------------------------------------------------------------------------
-
-    async def _write(self, conn: AsyncConnection, batch: Batch, unreadable: Sequence[tuple[str, str]]) -> None:
-        written = {case_id: case for case_id, case in batch.opened.items() if case.view is not None}
-        rows = [_row(case, case.view) for case in written.values() if case.view is not None]
-        new, old = [row for row in rows if row.before == 0], [row for row in rows if row.before > 0]
-        counts = (
-            await cases.insert(conn, new) if new else 0,
-            await cases.update(conn, old) if old else 0,
-        )
-        if counts != (len(new), len(old)):
-            for row in rows:
-                self.cache.drop(row.case_id)
-            raise Stale(f"{len(new) + len(old) - sum(counts)} cases were written by somebody else")
-        if batch.log:
-            await log.append(conn, batch.log)
-        if batch.done:
-            await inbox.done(conn, batch.done)
-        if batch.waiting:
-            await inbox.wait(conn, batch.waiting)
-        if batch.moved:
-            await inbox.move(conn, batch.moved)
-        parked = [*unreadable, *((fact.fact_id, reason) for fact, reason in batch.parked)]
-        if parked:
-            await inbox.park(conn, parked)
-            await exceptions.put(conn, [parked_exception(id_, reason, batch.now) for id_, reason in parked])
-        if batch.effects:
-            await effects.plan(conn, batch.effects)
-        changed = {
-            case_id: (case.held.shard, tuple(case.wanted))
-            for case_id, case in written.items()
-            if case.wanted != case.held.timers
-        }
-        if changed:
-            await timers.replace(conn, changed)
-        await _exceptions(conn, written, batch.now)
-        tell = list(batch.tell)
-        if batch.learnt:
-            stored = await sales.load(conn, batch.learnt.values())
-            tell += [
-                Incoming(sale_fact(stored[sale_ref], batch.now, case_id), shard_of(stored[sale_ref].root), case_id)
-                for case_id, sale_ref in batch.learnt.items()
-                if sale_ref in stored
-            ]
-        if tell:
-            await inbox.add(conn, tell)
-        if batch.new_refs:
-            pairs = sorted((ref, case_id, "case") for case_id, refs in batch.new_refs.items() for ref in refs)
-            await xref.add(conn, pairs)
-            await inbox.wake_waiting(conn, {ref for ref, _, _ in pairs}, batch.shard)
-        await wake(
-            conn,
-            {shard for _, shard in batch.moved} | {item.shard for item in tell} - {batch.shard},
-            {effect.connection for effect in batch.effects},
-        )
-
     async def _park_first(self, conn: AsyncConnection, shard: int, reason: str) -> None:
         async with conn.transaction():
             for row in await inbox.claim(conn, shard, 1):
                 await inbox.park(conn, [(row.fact_id, reason)])
-                await exceptions.put(conn, [parked_exception(row.fact_id, reason, self.clock())])
+                await exceptions.put(conn, [commit.parked_exception(row.fact_id, reason, self.clock())])
                 self.parked += 1
-
-
-def parked_exception(fact_id: str, reason: str, now: datetime) -> Raised:
-    """A fact that no decision could take: somebody has to look, today."""
-    return Raised(
-        make_id("ex", "fact_parked", fact_id),
-        "fact_parked",
-        "high",
-        "operations",
-        fact_id,
-        now,
-        now + timedelta(hours=8),
-        f"A fact is parked ({reason}). Mend the cause and retry it, or discard it",
-    )
-
-
-def outcome_fact(effect_id: str, owner: str, body: EffectReported, version: str, now: datetime) -> Fact:
-    """What became of an effect, as a fact for its owner."""
-    refs = (f"case:{owner}" if owner.startswith("rc_") else f"payout:{owner}",)
-    return Fact(fact_id(OURSELVES, "EffectReported", effect_id, version), OURSELVES, now, now, refs, body, "ours")
-
-
-def outcome_shard(owner: str, shard: int) -> int:
-    """Where an outcome is drained: its case's shard, or the one of all payouts."""
-    return shard if owner.startswith("rc_") else shard_of(PAYOUTS)
-
-
-async def _exceptions(conn: AsyncConnection, written: Mapping[str, Open], now: datetime) -> None:
-    raised: list[Raised] = []
-    ended: dict[str, str] = {}
-    for case_id, case in written.items():
-        assert case.view is not None
-        raised += [
-            Raised(
-                e.exception_id,
-                e.kind,
-                e.severity,
-                e.owner,
-                e.subject,
-                e.raised_at,
-                e.due_at,
-                e.message,
-                case_id,
-                e.impact_minor,
-                case.view.currency,
-            )
-            for e in case.view.exceptions
-        ]
-        gone = set(case.open_before) - {e.exception_id for e in case.view.exceptions}
-        ended.update({exception_id: case.resolutions.get(exception_id, "") for exception_id in gone})
-    await exceptions.put(conn, raised)
-    await exceptions.end(conn, ended, now)
-
-
-def _row(case: Open, view: View) -> CaseWrite:
-    held: Held = case.held
-    return CaseWrite(
-        held.case.case_id,
-        case.before,
-        held.version,
-        held.shard,
-        view.kind,
-        view.status,
-        view.attention,
-        held.sale_ref,
-        held.root,
-        encode(view),
-        held.claims,
-        encode(held.case.states),
-        held.case.exceptions,
-        held.head,
-        view.opened_at,
-        view.updated_at,
-        view.resolved_at,
-        view.closed_at,
-    )

@@ -18,16 +18,14 @@ def choose(
         lead = _lead(left, turn + len(groups))
         size = max(1, batch_of(lead.kind))
         group: list[Candidate] = []
-        rest: list[Candidate] = []
         for candidate in (lead, *(c for c in left if c is not lead)):
             free = not candidate.scope or candidate.scope not in scopes
             if candidate.kind == lead.kind and free and len(group) < size:
                 group.append(candidate)
                 scopes.add(candidate.scope)
-            elif free:
-                rest.append(candidate)
         groups.append(group)
-        left = sorted(rest, key=lambda c: (c.priority, c.decided_at, c.effect_id)) if rest else []
+        taken = {candidate.effect_id for candidate in group}
+        left = [c for c in left if c.effect_id not in taken and (not c.scope or c.scope not in scopes)]
     return groups
 
 

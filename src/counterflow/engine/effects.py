@@ -18,8 +18,8 @@ from psycopg import AsyncConnection
 from counterflow.core.facts import EffectReported, Fact
 from counterflow.core.ids import make_id
 from counterflow.engine import circuit
-from counterflow.engine.cases import outcome_fact, outcome_shard
 from counterflow.engine.choose import choose
+from counterflow.engine.commit import outcome_fact, outcome_shard
 from counterflow.engine.send import find, send
 from counterflow.engine.verdict import READ, Verdict, after_crash, after_find, after_send
 from counterflow.intake.accept import accept

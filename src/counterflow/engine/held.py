@@ -79,7 +79,7 @@ async def load(conn: AsyncConnection, rows: Sequence[CaseRow], cache: Cache) -> 
         open_timers = await timers.open_of(conn, ids)
         for row in missing:
             if len(bodies[row.case_id]) != row.version:
-                raise cases.Stale(row.case_id)
+                raise cases.Stale([row.case_id])
             held = Held(
                 fold(row, bodies[row.case_id]),
                 row.shard,

@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 
 from counterflow.core.facts import EffectReported
 from counterflow.core.ids import make_id
-from counterflow.engine.cases import outcome_fact, outcome_shard
+from counterflow.engine.commit import outcome_fact, outcome_shard
 from counterflow.store import connections, effects, exceptions, inbox
 from counterflow.store.inbox import Incoming
 from counterflow.store.shards import wake

@@ -56,6 +56,7 @@ class Worker:
     pulling: set[tuple[str, str]] = field(init=False, default_factory=set)
     dirty: asyncio.Queue[int] = field(init=False, default_factory=asyncio.Queue)
     queued: set[int] = field(init=False, default_factory=set)
+    sweep_now: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     draining: set[int] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
@@ -125,6 +126,8 @@ class Worker:
             kind, _, name = note.payload.partition(":")
             if kind == "s":
                 self._wake_shard(int(name))
+            elif kind == "t":
+                self.sweep_now.set()
             elif name in self.pumps:
                 self.pumps[name].wake.set()
         raise psycopg.OperationalError("the connection that listens has ended")
@@ -140,7 +143,9 @@ class Worker:
                     self.pulling.add(feed)
                     group.create_task(self._pull(feed))
             await recover(self.pool, dict(self.connectors), self.worker_id, self.clock())
-            await asyncio.sleep(SWEEP_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.sweep_now.wait(), SWEEP_SECONDS)
+            self.sweep_now.clear()
 
     async def _pull(self, feed: tuple[str, str]) -> None:
         try:

@@ -51,7 +51,7 @@ class CaseWrite:
 
 
 class Stale(Exception):
-    """Another transaction has written one of the cases: read again, decide again."""
+    """Another transaction has written one of these cases (first argument): read again, decide again."""
 
 
 async def load(

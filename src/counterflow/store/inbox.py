@@ -13,6 +13,8 @@ from counterflow.store.codec import encode_fact
 from counterflow.store.rows import array, columns
 from counterflow.store.shards import SHARDS
 
+UNMATCHED_SECONDS = 86_400  # so long a fact may wait for its case before a person is told
+
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
@@ -65,10 +67,9 @@ async def add(conn: AsyncConnection, incoming: Sequence[Incoming]) -> set[str]:
     return {row[0] for row in await found.fetchall()}
 
 
-def opens_at(fact: Fact) -> datetime | None:
-    """When the fact may open a case of its own; None for kinds that never do."""
-    seconds = OPENS_AFTER_SECONDS.get(fact.kind)
-    return None if seconds is None else fact.seen_at + timedelta(seconds=seconds)
+def opens_at(fact: Fact) -> datetime:
+    """When the fact opens a case of its own; for kinds that never do, when a person is told that it waits."""
+    return fact.seen_at + timedelta(seconds=OPENS_AFTER_SECONDS.get(fact.kind, UNMATCHED_SECONDS))
 
 
 async def claim(conn: AsyncConnection, shard: int, limit: int) -> list[Waiting]:
@@ -93,6 +94,13 @@ async def wait(conn: AsyncConnection, fact_ids: Sequence[str]) -> None:
     """Nobody knows their references yet: they wait for a case, or for the time when they open one."""
     await conn.execute(
         "UPDATE inbox SET status = 'waiting', rechecks = 0 WHERE fact_id = ANY(%s::text[])", (array(fact_ids),)
+    )
+
+
+async def stay(conn: AsyncConnection, fact_ids: Sequence[str]) -> None:
+    """They wait on, without a time: a person was told."""
+    await conn.execute(
+        "UPDATE inbox SET status = 'waiting', opens_at = NULL WHERE fact_id = ANY(%s::text[])", (array(fact_ids),)
     )
 
 

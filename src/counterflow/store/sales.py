@@ -34,7 +34,11 @@ async def keep(conn: AsyncConnection, sales: Iterable[Sale]) -> None:
 def refs(sale: Sale) -> set[str]:
     """What leads to a sale: itself, its number, its payments, the serials that were sold."""
     serials = {f"serial:{serial}" for line in sale.lines for serial in line.serials}
-    payments = {payment.payment_ref for payment in sale.payments if payment.payment_ref}
+    payments = {
+        f"{payment.connection or sale.connection}:payment:{payment.payment_ref}"
+        for payment in sale.payments
+        if payment.payment_ref
+    }
     number = {f"order:{sale.order_number}"} if sale.order_number else set()
     return {sale.sale_ref} | serials | payments | number
 

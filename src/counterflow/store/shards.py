@@ -7,10 +7,10 @@ from psycopg import AsyncConnection
 
 SHARDS = 64  # fixed at the installation (table meta): every stored row's shard was computed with it
 
-CHANNEL = "counterflow"  # payload "s:<shard>" or "c:<connection>"
+CHANNEL = "counterflow"  # payload "s:<shard>", "c:<connection>", or "t:" for a sweep at once
 
 # First key of the two-part advisory locks of ours.
-LOCK_SHARD, LOCK_WORKER, LOCK_CONNECTION, LOCK_DUTY = 7301, 7302, 7303, 7304
+LOCK_SHARD, LOCK_WORKER, LOCK_CONNECTION, LOCK_DUTY, LOCK_CHECKPOINT = 7301, 7302, 7303, 7304, 7305
 
 PAYOUTS = "payouts"  # all facts about payouts meet in one shard: a payout and its bank line cannot miss each other
 
@@ -22,6 +22,11 @@ def shard_of(ref: str) -> int:
 def lock_number(name: str) -> int:
     """A signed 32-bit number for a name, as the second key of an advisory lock."""
     return crc32(name.encode()) - (1 << 31)
+
+
+async def wake_sweep(conn: AsyncConnection) -> None:
+    """Let workers look at once for what is due: the clock has jumped."""
+    await conn.execute("SELECT pg_notify(%s, 't:')", (CHANNEL,))
 
 
 async def wake(conn: AsyncConnection, shards: Iterable[int] = (), connections: Iterable[str] = ()) -> None:
