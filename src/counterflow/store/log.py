@@ -8,9 +8,11 @@ from hashlib import sha256
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
-from counterflow.store.rows import columns
+from counterflow.store.rows import array, columns
 
 GENESIS = bytes(32)  # the hash before the first row
+
+_COLUMNS = "case_id, seq, body, prev_hash, hash, recorded_at"  # not `tx`, which is for checkpoints alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,9 @@ async def append(conn: AsyncConnection, rows: Sequence[LogRow]) -> None:
 async def bodies(conn: AsyncConnection, case_ids: Sequence[str]) -> dict[str, list[str]]:
     """The log of each named case, in order."""
     found = await conn.execute(
-        "SELECT case_id, body FROM log WHERE case_id = ANY(%s) ORDER BY case_id, seq", (list(case_ids),), prepare=True
+        "SELECT case_id, body FROM log WHERE case_id = ANY(%s::text[]) ORDER BY case_id, seq",
+        (array(case_ids),),
+        prepare=True,
     )
     result: dict[str, list[str]] = {case_id: [] for case_id in case_ids}
     for case_id, body in await found.fetchall():
@@ -52,7 +56,9 @@ async def rows(conn: AsyncConnection, case_ids: Sequence[str]) -> dict[str, list
     """The whole rows of each named case, in order."""
     result: dict[str, list[LogRow]] = {case_id: [] for case_id in case_ids}
     async with conn.cursor(row_factory=class_row(LogRow)) as cursor:
-        await cursor.execute("SELECT * FROM log WHERE case_id = ANY(%s) ORDER BY case_id, seq", (list(case_ids),))
+        await cursor.execute(
+            f"SELECT {_COLUMNS} FROM log WHERE case_id = ANY(%s) ORDER BY case_id, seq", (list(case_ids),)
+        )
         async for row in cursor:
             result[row.case_id].append(row)
     return result
@@ -60,7 +66,7 @@ async def rows(conn: AsyncConnection, case_ids: Sequence[str]) -> dict[str, list
 
 async def of_case(conn: AsyncConnection, case_id: str) -> list[LogRow]:
     async with conn.cursor(row_factory=class_row(LogRow)) as cursor:
-        await cursor.execute("SELECT * FROM log WHERE case_id = %s ORDER BY seq", (case_id,))
+        await cursor.execute(f"SELECT {_COLUMNS} FROM log WHERE case_id = %s ORDER BY seq", (case_id,))
         return await cursor.fetchall()
 
 
