@@ -13,7 +13,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(
         default=Path(".counterflow"),
-        description="Directory of this installation: configuration, keys, embedded database",
+        description="Directory of this installation: configuration, keys, database",
     )
     database_url: str = Field(default="", description="PostgreSQL 15 or newer; empty: the embedded one under the home")
     host: str = Field(default="127.0.0.1", description="Address that the API listens on")
