@@ -12,8 +12,9 @@ from counterflow.core.effects import Effect
 from counterflow.core.facts import Fact
 from counterflow.sdk import signed_json
 from counterflow.sdk.connector import Connector, Context, Delivery, Page, Signal
+from counterflow.sdk.fields import Fields
 from counterflow.sdk.http import json_of, raise_for
-from counterflow.sdk.outcomes import ConnectorError, Malformed, NotFound, Outcome, Rejected
+from counterflow.sdk.outcomes import ConnectorError, NotFound, Outcome, Rejected
 
 
 class BankConnector:
@@ -34,10 +35,7 @@ class BankConnector:
         message = signed_json.document(delivery)
         if message.get("type") != LINE_BOOKED:
             return []
-        line = message.get("data")
-        if not isinstance(line, dict):
-            raise Malformed("a bank webhook carries no line in `data`")
-        return [line_fact(self._connection, line, delivery.received_at)]
+        return [line_fact(self._connection, message.get("data"), delivery.received_at)]
 
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
         raise NotFound(f"a bank line is told whole, {ref} cannot be asked for: pull the feed `lines`")
@@ -48,13 +46,10 @@ class BankConnector:
             raise NotFound(f"the bank has no feed {feed!r}: use lines")
         response = await self._http.request("GET", "/lines", write=False, params={"after": cursor} if cursor else {})
         raise_for(response, write=False)
-        page = json_of(response, write=False)
-        try:
-            facts = tuple(line_fact(self._connection, line, self._now()) for line in page["lines"])
-            last = page["lines"][-1]["id"] if facts else cursor
-            return Page(facts, last, page["next"] is not None)
-        except (KeyError, TypeError) as error:
-            raise Malformed(f"GET /lines breaks the feed's contract: {type(error).__name__} {error}") from None
+        page = Fields(json_of(response, write=False))
+        lines = page.items("lines")
+        facts = tuple(line_fact(self._connection, line, self._now()) for line in lines)
+        return Page(facts, Fields(lines[-1]).text("id") if lines else cursor, page.has("next"))
 
     async def send(self, effects: Sequence[Effect]) -> Sequence[Outcome]:
         raise _read_only(effects[0])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from counterflow.connectors.stripe import mapping, webhooks
+from counterflow.connectors.stripe import mapping, settlement, webhooks
 from counterflow.connectors.stripe.client import Client
 from counterflow.connectors.stripe.manifest import DISPUTE_TOPICS, PAYOUT_TOPICS, REFUND_TOPICS
 from counterflow.core.facts import Fact
@@ -46,7 +46,7 @@ async def fetch(client: Client, connection: str, feed: str, ref: str, now: datet
             return []  # its members are not final: an event tells when they are
         known = payout.get("automatic")
         members = client.rows("/v1/balance_transactions", ("payout", id_), ("expand[]", "data.source"))
-        return mapping.payout_facts(connection, payout, [txn async for txn in members] if known else [], now)
+        return settlement.payout_facts(connection, payout, [txn async for txn in members] if known else [], now)
     raise NotFound(f"Stripe has no feed {feed!r}: use one of {', '.join(_FEEDS)}")
 
 
@@ -59,11 +59,11 @@ async def pull(client: Client, connection: str, feed: str, cursor: str, now: dat
     since = [("created[gte]", str(walk.since))] if walk.since else []
     if walk.events:
         rows, more = await client.page("/v1/events", [*since, *(("types[]", topic) for topic in topics)], walk.after)
-        signals = [webhooks.point(connection, row["type"], row.get("data")) for row in rows]
+        signals = [webhooks.point(connection, str(row.get("type")), row.get("data")) for row in rows]
     else:
         rows, more = await client.page(path, since, walk.after)
         signals = [Signal(feed, ref, (ref,)) for row in rows for ref in [f"{connection}:{kind}:{row['id']}"]]
-    newest = walk.newest or (rows[0]["created"] if rows else walk.since)
+    newest = walk.newest or (mapping.created(rows[0]) if rows else walk.since)
     after = rows[-1]["id"] if rows and more else ""
     following = f"{walk.since}:{newest}:{'e' if walk.events else 'o'}:{after}" if after else str(newest or "")
     return Page(tuple(dict.fromkeys(signals)), following, bool(after))

@@ -1,14 +1,15 @@
-"""Stripe's objects in our words, and back. Pure. What is not known is still pending; money has Stripe's exponents."""
+"""Stripe's refunds and disputes in our words, and back. Pure. An unknown status is still pending; money is exact."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from counterflow.connectors.stripe.manifest import MANIFEST
-from counterflow.core.effects import Effect, PayLeg, SettlementEntry
-from counterflow.core.facts import Body, DisputeMoved, Fact, PayoutReported, RefundReported, RefundSettled
+from counterflow.core.effects import Effect, PayLeg
+from counterflow.core.facts import Body, DisputeMoved, Fact, RefundReported
 from counterflow.core.ids import fact_id
 from counterflow.core.money import Money, MoneyError, exponent
+from counterflow.sdk.fields import Fields
 from counterflow.sdk.outcomes import Accepted, Done, Malformed, Outcome, Rejected
 
 Doc = Mapping[str, Any]
@@ -38,18 +39,6 @@ DISPUTE: dict[str, tuple[str, int] | None] = {
     "lost": ("lost", 2),
 }
 
-# Balance transaction -> settlement entry; every other type is an adjustment.
-ENTRY = {
-    "charge": "charge",
-    "payment": "charge",
-    "refund": "refund",
-    "payment_refund": "refund",
-    "refund_failure": "refund",
-    "payment_failure_refund": "refund",
-    "stripe_fee": "fee",
-    "tax_fee": "fee",
-}
-
 TENDER = {
     "card": "card",
     "card_present": "card",
@@ -77,6 +66,7 @@ TENDER = {
 # https://docs.stripe.com/currencies: where Stripe's exponent is not that of ISO 4217.
 _EXPONENT = {"ISK": 2, "UGX": 2, "MGA": 0}
 _RAILS = ("card", "wallet", "bank", "pay_later")
+_LATEST = 2**33  # the year 2242
 _PAYMENTS = {"pi": "payment_intent", "ch": "charge", "py": "charge"}
 
 
@@ -168,41 +158,41 @@ def refund_outcome(connection: str, refund: Doc, command: PayLeg) -> Outcome:
 
 
 def refund_body(connection: str, refund: Doc) -> RefundReported:
-    try:
-        status, rank = STATUS.get(refund["status"], PENDING)
-        currency = str(refund["currency"]).upper()
-        details = refund.get("destination_details") or {}
-        kind = str(details.get("type") or "card")
-        acquirer_ref = str((details.get(kind) or {}).get("reference") or "")
-        payment = refund.get("payment_intent") or refund["charge"]
-        return RefundReported(
-            refund_ref=f"{connection}:refund:{refund['id']}",
-            payment_ref=f"{connection}:payment:{id_of(payment)}",
-            amount_minor=from_stripe(refund["amount"], currency),
-            currency=currency,
-            status=status,
-            version=2 * rank + bool(acquirer_ref),  # the bank's reference comes a day later
-            key=str((refund.get("metadata") or {}).get(KEY) or ""),
-            reason=str(refund.get("failure_reason") or refund.get("pending_reason") or ""),
-            tender=TENDER.get(kind, "card"),
-            acquirer_ref=acquirer_ref,
-        )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise Malformed(f"a refund breaks Stripe's contract: {type(error).__name__} {error}") from None
+    """Raises Malformed for what is no refund."""
+    read = Fields(refund, "refund")
+    status, rank = STATUS.get(read.text("status"), PENDING)
+    currency = read.text("currency").upper()
+    kind, acquirer_ref = "card", ""
+    if read.has("destination_details"):
+        details = read.inner("destination_details")
+        kind = details.text("type", kind)
+        acquirer_ref = details.inner(kind).text("reference", "") if details.has(kind) else ""
+    return RefundReported(
+        refund_ref=f"{connection}:refund:{read.text('id')}",
+        payment_ref=f"{connection}:payment:{payment_of(refund)}",
+        amount_minor=from_stripe(refund.get("amount"), currency),
+        currency=currency,
+        status=status,
+        version=2 * rank + bool(acquirer_ref),  # the bank's reference comes a day later
+        key=read.inner("metadata").text(KEY, "") if read.has("metadata") else "",
+        reason=read.text("failure_reason", "") or read.text("pending_reason", ""),
+        tender=TENDER.get(kind, "card"),
+        acquirer_ref=acquirer_ref,
+    )
 
 
 def refund_facts(connection: str, refund: Doc, seen_at: datetime) -> list[Fact]:
     """`refund` with `balance_transaction` and `failure_balance_transaction` expanded, for the times of both moves."""
     body = refund_body(connection, refund)
-    moved = refund.get(
-        "failure_balance_transaction" if body.status in ("failed", "cancelled") else "balance_transaction"
-    )
-    at = max(refund["created"], moved["created"] if isinstance(moved, dict) else 0)
+    dead = body.status in ("failed", "cancelled")
+    moved = refund.get("failure_balance_transaction" if dead else "balance_transaction")
+    at = max(created(refund), created(moved) if isinstance(moved, dict) else 0)
     origin = "ours" if body.key else "psp"
-    return [_fact(connection, body, refund["id"], body.version, at, seen_at, _refund_refs(body), origin)]
+    return [fact_of(connection, body, refund["id"], body.version, at, seen_at, refund_refs(body), origin)]
 
 
-def _refund_refs(body: RefundReported) -> tuple[str, ...]:
+def refund_refs(body: RefundReported) -> tuple[str, ...]:
+    """Our effect first, where the refund carries our key."""
     ours = (f"effect:{body.key}",) if body.key else ()
     return (*ours, body.refund_ref, body.payment_ref)
 
@@ -212,90 +202,40 @@ def _refund_refs(body: RefundReported) -> tuple[str, ...]:
 
 def dispute_facts(connection: str, dispute: Doc, seen_at: datetime) -> list[Fact]:
     """Nothing for an inquiry. A status that we do not know is still open."""
-    try:
-        phase = DISPUTE.get(dispute["status"], ("opened", 1))
-        if phase is None:
-            return []
-        currency = str(dispute["currency"]).upper()
-        payment = id_of(dispute.get("payment_intent") or dispute["charge"])
-        body = DisputeMoved(
-            dispute_ref=f"{connection}:dispute:{dispute['id']}",
-            payment_ref=f"{connection}:payment:{payment}",
-            amount_minor=from_stripe(dispute["amount"], currency),
-            phase=phase[0],
-        )
-        moves = [move["created"] for move in dispute.get("balance_transactions") or ()]
-        at = max([dispute["created"], *moves]) if phase[0] != "opened" else dispute["created"]
-        return [_fact(connection, body, dispute["id"], phase[1], at, seen_at, (body.dispute_ref, body.payment_ref))]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise Malformed(f"a dispute breaks Stripe's contract: {type(error).__name__} {error}") from None
+    read = Fields(dispute, "dispute")
+    phase = DISPUTE.get(read.text("status"), ("opened", 1))
+    if phase is None:
+        return []
+    body = DisputeMoved(
+        dispute_ref=f"{connection}:dispute:{read.text('id')}",
+        payment_ref=f"{connection}:payment:{payment_of(dispute)}",
+        amount_minor=from_stripe(dispute.get("amount"), read.text("currency").upper()),
+        phase=phase[0],
+    )
+    moves = [created(move) for move in read.items("balance_transactions")] if phase[0] != "opened" else []
+    at = max([created(dispute), *moves])
+    return [fact_of(connection, body, dispute["id"], phase[1], at, seen_at, (body.dispute_ref, body.payment_ref))]
 
 
-# ---- payouts ---------------------------------------------------------------------------------------------------------
+# ---- what all objects have -------------------------------------------------------------------------------------------
 
 
-def payout_facts(connection: str, payout: Doc, transactions: Sequence[Doc], seen_at: datetime) -> list[Fact]:
-    """The payout as one fact, and one RefundSettled for each refund in it.
-
-    `transactions` are its balance transactions with `source` expanded; none for a manual payout, whose members Stripe
-    does not know: then one adjustment says so. A payout that failed is reported again with a net of nothing; its money
-    is an adjustment of a later payout.
-    """
-    try:
-        payout_ref = f"{connection}:payout:{payout['id']}"
-        currency = str(payout["currency"]).upper()
-        net = from_stripe(payout["amount"], currency)
-        members = [txn for txn in transactions if txn["type"] != "payout"]
-        entries = [_entry(connection, txn, currency) for txn in members]
-        if fees := sum(from_stripe(txn["fee"], currency) for txn in members):
-            entries.append(SettlementEntry("fee", payout_ref, -fees))
-        if not members:
-            entries.append(SettlementEntry("adjustment", payout_ref, net))
-        if sum(entry.amount_minor for entry in entries) != net:
-            raise Malformed(f"the entries of payout {payout['id']} do not sum up to it: ask Stripe for its report")
-        failed = payout["status"] in ("failed", "canceled")
-        if failed:
-            entries.append(SettlementEntry("adjustment", payout_ref, -net))
-        arrives = datetime.fromtimestamp(payout["arrival_date"], UTC).date().isoformat()
-        body = PayoutReported(payout_ref, 0 if failed else net, currency, tuple(entries), arrives)
-        created = payout["created"]
-        facts = [_fact(connection, body, payout["id"], 2 if failed else 1, created, seen_at, (payout_ref,))]
-        facts += [
-            _settled(connection, payout_ref, txn, currency, created, seen_at) for txn in members if _of_refund(txn)
-        ]
-        return facts
-    except (KeyError, TypeError, AttributeError) as error:
-        raise Malformed(f"a payout breaks Stripe's contract: {type(error).__name__} {error}") from None
+def id_of(value: object) -> str:
+    """The id of an object that may be expanded. Raises Malformed."""
+    return value if isinstance(value, str) and value else Fields(value, "object").text("id")
 
 
-def _entry(connection: str, txn: Doc, currency: str) -> SettlementEntry:
-    kind = ENTRY.get(txn["type"], "adjustment")
-    source = txn.get("source")
-    id_ = id_of(source) if source else txn["id"]
-    if kind == "charge" and isinstance(source, dict):
-        id_ = source.get("payment_intent") or id_
-    word = {"charge": "payment", "refund": "refund"}.get(kind, "transaction")
-    return SettlementEntry(kind, f"{connection}:{word}:{id_}", from_stripe(txn["amount"], currency))
+def payment_of(thing: Doc) -> str:
+    """The payment intent that it belongs to, or the charge where there is none."""
+    return id_of(thing.get("payment_intent") or thing.get("charge"))
 
 
-def _of_refund(txn: Doc) -> bool:
-    return ENTRY.get(txn["type"]) == "refund" and isinstance(txn.get("source"), dict)
+def created(thing: object) -> int:
+    """Unix seconds."""
+    return Fields(thing, "object").whole("created", 0, _LATEST)
 
 
-def _settled(connection: str, payout_ref: str, txn: Doc, currency: str, at: int, seen_at: datetime) -> Fact:
-    """In the refund's own currency, as the leg has it; positive when money left, negative when it came back."""
-    refund = refund_body(connection, txn["source"])
-    amount = refund.amount_minor if txn["amount"] < 0 else -refund.amount_minor
-    body = RefundSettled(refund.refund_ref, payout_ref, amount, refund.currency, from_stripe(txn["fee"], currency))
-    return _fact(connection, body, txn["id"], 0, at, seen_at, _refund_refs(refund))
-
-
-def id_of(value: str | Doc) -> str:
-    """The id of an object that may be expanded."""
-    return value if isinstance(value, str) else str(value["id"])
-
-
-def _fact(
+def fact_of(
     connection: str,
     body: Body,
     their: str,
@@ -305,6 +245,7 @@ def _fact(
     refs: tuple[str, ...],
     origin: str = "psp",
 ) -> Fact:
+    """The envelope of one body, from Stripe's id and time (Unix seconds) of what it tells."""
     return Fact(
         fact_id(connection, type(body).__name__, their, version),
         connection,

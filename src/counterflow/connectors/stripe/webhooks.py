@@ -5,8 +5,8 @@ import hmac
 from collections.abc import Sequence
 
 from counterflow.connectors.stripe.manifest import CHARGE_REFUNDED, DISPUTE_TOPICS, PAYOUT_TOPICS, REFUND_TOPICS
-from counterflow.connectors.stripe.mapping import id_of
 from counterflow.sdk.connector import Delivery, Signal
+from counterflow.sdk.fields import Fields
 from counterflow.sdk.outcomes import AuthFailed, Malformed
 from counterflow.sdk.signed_json import document
 
@@ -59,11 +59,10 @@ def translate(connection: str, delivery: Delivery) -> list[Signal]:
 
 def point(connection: str, topic: str, data: object) -> Signal:
     """The signal of one event, from its `data`. Raises Malformed."""
+    if topic not in _POINTS:
+        raise Malformed(f"a Stripe event {topic!r} was not asked for")
     feed, kind = _POINTS[topic]
-    try:
-        thing = data["object"]  # type: ignore[index]
-        ref = f"{connection}:{kind}:{id_of(thing)}"
-        payment = thing.get("payment_intent") or thing.get("charge")
-    except (KeyError, TypeError, AttributeError):
-        raise Malformed(f"a Stripe event {topic} names no object") from None
-    return Signal(feed, ref, (ref, f"{connection}:payment:{id_of(payment)}") if payment else (ref,))
+    thing = Fields(data, "data").inner("object")
+    ref = f"{connection}:{kind}:{thing.text('id')}"
+    payment = thing.text("payment_intent", "") or thing.text("charge", "")
+    return Signal(feed, ref, (ref, f"{connection}:payment:{payment}") if payment else (ref,))
