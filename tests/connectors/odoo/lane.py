@@ -168,7 +168,7 @@ class Lane:
     async def stock(self, sku: str, location: str) -> float:
         place = await self.connector.odoo.names.id("stock.location", location)
         domain = [["product_id.default_code", "=", sku], ["location_id", "=", place]]
-        return sum(row["quantity"] for row in await self.rows("stock.quant", domain, "quantity"))
+        return sum(float(row["quantity"]) for row in await self.rows("stock.quant", domain, "quantity"))
 
     def place(self, place: str, kind: str) -> str:
         return self.connector.odoo.config.places[place].locations[kind]

@@ -12,7 +12,15 @@ from typing import Any
 import httpx2
 
 from counterflow.sdk.http import Transport, json_of, raise_for, redact
-from counterflow.sdk.outcomes import AuthFailed, ConnectorError, NotFound, Rejected, Transient, UnknownOutcome
+from counterflow.sdk.outcomes import (
+    AuthFailed,
+    ConnectorError,
+    Malformed,
+    NotFound,
+    Rejected,
+    Transient,
+    UnknownOutcome,
+)
 
 MODULE = "cf"
 _CONFLICT = "could not serialize access"
@@ -50,17 +58,18 @@ class Client:
         more: dict[str, Any] = {"limit": limit} if limit else {}
         if order:
             more["order"] = order
-        rows = await self.ask(model, "search_read", domain=domain, fields=list(fields), load=None, **more)
-        return list(rows)
+        answer = await self.ask(model, "search_read", domain=domain, fields=list(fields), load=None, **more)
+        return _rows(f"{model}.search_read", answer)
 
     async def read(self, model: str, ids: Sequence[int], fields: Sequence[str]) -> list[dict[str, Any]]:
         """Rows of the ids that exist."""
-        return list(await self.ask(model, "read", ids=list(ids), fields=list(fields), load=None))
+        return _rows(f"{model}.read", await self.ask(model, "read", ids=list(ids), fields=list(fields), load=None))
 
     async def version(self) -> str:
         response = await self.transport.request("GET", "/web/version", write=False)
         raise_for(response, write=False)
-        return str(json_of(response, write=False).get("version", ""))
+        answer = json_of(response, write=False)
+        return str(answer.get("version", "")) if isinstance(answer, dict) else ""
 
     async def find(self, xml_id: str) -> tuple[str, int] | None:
         """(model, id) of an external id; None when there is none, or its record was deleted."""
@@ -70,8 +79,10 @@ class Client:
         if response.status_code == 500 and _said(response).get("message", "").startswith("External ID not found"):
             return None  # how Odoo says "no such id": a ValueError, not a failure
         _raise_for(response, "ir.model.data.check_object_reference", write=False)
-        model, id = json_of(response, write=False)
-        return (str(model), int(id)) if id else None
+        answer = json_of(response, write=False)
+        if not isinstance(answer, list) or len(answer) != 2:
+            raise Malformed(f"check_object_reference answered with something else: {redact(str(answer))}")
+        return (str(answer[0]), int(answer[1])) if answer[1] else None
 
     async def find_key(self, key: str, model: str) -> int:
         """The id of our record under a key, 0 when it does not exist."""
@@ -113,6 +124,12 @@ class Client:
 
     async def _post(self, model: str, method: str, body: dict[str, Any], *, write: bool) -> httpx2.Response:
         return await self.transport.request("POST", f"/json/2/{model}/{method}", write=write, json=body)
+
+
+def _rows(operation: str, answer: Any) -> list[dict[str, Any]]:
+    if not isinstance(answer, list) or not all(isinstance(row, dict) for row in answer):
+        raise Malformed(f"{operation} answered with something that is no list of rows: {redact(str(answer))}")
+    return answer
 
 
 def _table(documents: Sequence[Document]) -> tuple[list[str], list[list[str]]]:

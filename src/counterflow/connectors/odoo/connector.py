@@ -45,7 +45,7 @@ class OdooConnector:
             headers["X-Odoo-Database"] = config.database
         self.transport = context.transport(config.base_url, headers=headers, timeout_seconds=config.timeout_seconds)
         client = Client(self.transport)
-        self.odoo = Odoo(client, config, Names(client, config), context.connection, context.now)
+        self.odoo = Odoo(client, config, Names(client, config), context.connection, context.now, self.manifest.version)
 
     def verify(self, delivery: Delivery) -> None:
         raise AuthFailed("Odoo sends no webhooks here: its documents are polled. Remove the webhook")

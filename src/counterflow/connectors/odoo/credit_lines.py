@@ -54,8 +54,8 @@ async def group_by_invoice(odoo: Odoo, order: Order, lines: Sequence[CreditLine]
     if not billed:
         draft = any(row["move_type"] == "out_invoice" for row in rows)
         raise Rejected(
-            f"{order.name} has {'only a draft invoice: post it' if draft else 'no invoice yet: invoice it'} in Odoo, then "
-            "retry; or lower its quantity there and discard this credit note",
+            f"{order.name} has {'only a draft invoice: post it' if draft else 'no invoice yet: invoice it'} in Odoo, "
+            "then retry; or lower its quantity there and discard this credit note",
             code="not_invoiced",
         )
     left = {row["id"]: float(row["quantity"]) for row in billed}
@@ -186,8 +186,9 @@ async def to_the_cent(odoo: Odoo, id: int, group: Group, currency: str) -> None:
     )
     if not taxes or abs(difference) > 2 * len(group.lines):
         raise Rejected(
-            f"Odoo makes {row['amount_total']} {currency} of a credit note over {to_major(group.amount_minor, currency)}: "
-            "compare the taxes of the invoice with the channel's, correct the draft, then retry",
+            f"Odoo makes {row['amount_total']} {currency} of a credit note over "
+            f"{to_major(group.amount_minor, currency)}: compare the taxes of the invoice with the channel's, "
+            "correct the draft, then retry",
             code="amount",
         )
     largest = max(taxes, key=lambda tax: abs(tax["amount_currency"]))

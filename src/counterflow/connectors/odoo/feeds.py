@@ -19,7 +19,6 @@ from counterflow.sdk.connector import Page
 from counterflow.sdk.outcomes import NotFound, Rejected
 
 FEED = "documents"
-LIMIT = 100
 _KEY = re.compile(r"cf\.(ef_[0-9a-z]{26})(_\d+)?")
 Row = dict[str, Any]
 
@@ -78,12 +77,13 @@ async def pull(odoo: Odoo, cursor: str, lag_seconds: int) -> Page:
     """The next page of all three models. The cursor is JSON: the last second read per model, whether it goes on, and
     how many rows that second needs (more than a page may change at once)."""
     state: dict[str, Any] = json.loads(cursor) if cursor else {}
+    size = odoo.config.page_size
     items: list[Fact] = []
     after: dict[str, Any] = {}
     for source in SOURCES:
-        seen, more, limit = state.get(source.model, ("", False, LIMIT))
+        seen, more, limit = state.get(source.model, ("", False, size))
         if more is False and any(entry[1] for entry in state.values()):
-            after[source.model] = [seen, False, LIMIT]  # this model is read; another one still goes on
+            after[source.model] = [seen, False, size]  # this model is read; another one still goes on
             continue
         start = seen if more or not seen else _earlier(seen, lag_seconds)
         domain = [*source.domain, *([["write_date", ">=", start]] if start else [])]
@@ -94,7 +94,7 @@ async def pull(odoo: Odoo, cursor: str, lag_seconds: int) -> Page:
         last = max(seen, rows[-1]["write_date"]) if rows else seen
         full = len(rows) == limit
         stuck = full and rows[-1]["write_date"] == rows[0]["write_date"]
-        after[source.model] = [rows[-1]["write_date"] if full else last, full, limit * 2 if stuck else LIMIT]
+        after[source.model] = [rows[-1]["write_date"] if full else last, full, limit * 2 if stuck else size]
     return Page(tuple(items), json.dumps(after), any(entry[1] for entry in after.values()))
 
 
@@ -144,6 +144,7 @@ async def _facts(odoo: Odoo, source: Source, rows: list[Row]) -> list[Fact]:
                 refs=(*(f"order:{number}" for number in orders.get(row["id"], ())), ref),
                 body=body,
                 origin="erp" if ours else "erp_user",
+                adapter=odoo.adapter,
             )
         )
     return facts

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from counterflow.sdk.connector import ConnectorConfig
 from counterflow.sdk.manifest import Feed, Idempotency, Limits, Manifest, Support
 
 COMMANDS = (
@@ -44,7 +45,7 @@ class ComponentConfig(_Strict):
     tax: str = Field("", description="Odoo tax for an amount without a tax of the sale; empty: none")
 
 
-class Config(_Strict):
+class Config(ConnectorConfig):
     """One Odoo database, the user that we are there, and how our words are called there."""
 
     base_url: str = Field(description="Where Odoo answers, as `https://odoo.example.com`")
@@ -77,6 +78,7 @@ class Config(_Strict):
     timezone: str = Field("UTC", description="Time zone of the books: which day an instant belongs to")
     workers: int = Field(2, ge=1, le=32, description="HTTP workers of this Odoo: so many calls at once, never more")
     per_second: float = Field(20.0, gt=0, description="Calls per second, all processes together")
+    page_size: int = Field(100, ge=1, le=1000, description="Documents of one kind per page of the feed")
     timeout_seconds: float = Field(60.0, gt=0, description="How long to wait for an answer")
     settle_seconds: float = Field(
         30.0,
@@ -98,7 +100,7 @@ def manifest_for(config: Config | None = None) -> Manifest:
         feeds=(Feed("documents", lag_seconds=120, every_seconds=300),),
         limits=Limits(concurrency=2, per_second=20.0, burst=40.0, timeout_seconds=60.0),
         secret_fields=("api_key",),
-        docs="docs/connectors/odoo.md",
+        docs="https://www.odoo.com/documentation/19.0/developer/reference/external_api.html",
     )
     if config is None:
         return manifest

@@ -93,7 +93,7 @@ class Names:
         name = next((self.config.journals[word] for word in order if word in self.config.journals), "")
         if not name:
             raise Rejected(
-                f"no journal for payments by {rail} through {provider or 'nobody'}: add `journals.{order[0]}`, then retry",
+                f"no journal for payments by {rail} of {provider or 'nobody'}: add `journals.{order[0]}`, then retry",
                 code="not_configured",
                 field=f"journals.{order[0]}",
             )

@@ -33,7 +33,8 @@ class Order:
     id: int
     name: str
     partner_id: int
-    state: str
+    pricelist_id: int
+    currency_id: int
 
 
 async def order_of(odoo: Odoo, order_number: str, order_ref: str) -> Order:
@@ -43,11 +44,12 @@ async def order_of(odoo: Odoo, order_number: str, order_ref: str) -> Order:
     rows = await odoo.client.search(
         "sale.order",
         [[field, "=", reference], ["state", "!=", "cancel"]],
-        ["name", "partner_id", "state"],
+        ["name", "partner_id", "pricelist_id", "currency_id"],
         limit=3,
     )
     if len(rows) == 1:
-        return Order(rows[0]["id"], rows[0]["name"], rows[0]["partner_id"], rows[0]["state"])
+        row = rows[0]
+        return Order(row["id"], row["name"], row["partner_id"], row["pricelist_id"] or 0, row["currency_id"])
     if not rows:
         raise Rejected(
             f"Odoo has no sale order with {field} = {reference!r}: enter the sale there, or correct its reference, "
@@ -56,7 +58,7 @@ async def order_of(odoo: Odoo, order_number: str, order_ref: str) -> Order:
         )
     names = ", ".join(row["name"] for row in rows)
     raise Rejected(
-        f"Odoo has several sale orders with {field} = {reference!r} ({names}): correct or cancel the wrong ones, then retry",
+        f"Odoo has several sale orders with {field} = {reference!r} ({names}): correct the wrong ones",
         code="order_twice",
     )
 
@@ -105,7 +107,8 @@ async def match_back(odoo: Odoo, moves: Sequence[Row], items: Sequence[StockItem
         wanted = [(product.id, float(item.quantity))]
         if not any(m["product_id"] == product.id for m in delivered):
             wanted = await kit_of(odoo, product.id, item.quantity) or wanted
-        for product_id, quantity in wanted:
+        for product_id, pieces in wanted:
+            quantity = pieces
             mine = [m for m in delivered if m["product_id"] == product_id]
             mine.sort(key=lambda m: lot not in m["lot_ids"] if lot else False)  # the one it left with first
             for move in mine:
@@ -117,8 +120,8 @@ async def match_back(odoo: Odoo, moves: Sequence[Row], items: Sequence[StockItem
             if quantity > 0:
                 out = sum(float(m["quantity"]) for m in mine)
                 raise Rejected(
-                    f"{order.name} has {out:g} x {item.sku} delivered and all but {item.quantity - quantity:g} of them is "
-                    "back already, or was never delivered: look at its returns in Odoo, then retry or discard",
+                    f"{item.quantity} x {item.sku} cannot come back to {order.name}: {out:g} left with it, "
+                    f"{pieces:g} are wanted, {quantity:g} too many with what is back already; look at its returns in Odoo, then retry",
                     code="over_return",
                     field=item.sku,
                 )

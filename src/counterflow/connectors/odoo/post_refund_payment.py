@@ -60,8 +60,9 @@ async def _make(odoo: Odoo, key: str, command: PostRefundPayment, notes: list[in
     if left < command.amount_minor:
         raise Rejected(
             f"{rows[0]['name']} has {to_major(left, command.currency)} {command.currency} left to pay "
-            f"({rows[0]['payment_state'].replace('_', ' ')}), the refund is {to_major(command.amount_minor, command.currency)}: "
-            "if it was paid there by hand discard this, if it was matched with an unpaid invoice book the refund there",
+            f"({rows[0]['payment_state'].replace('_', ' ')}), the refund is "
+            f"{to_major(command.amount_minor, command.currency)}: if it was paid there by hand discard this, "
+            "if it was matched with an unpaid invoice book the refund there",
             code="nothing_left",
         )
     if rows[0]["currency_id"] != await odoo.names.id("res.currency", command.currency):

@@ -31,12 +31,15 @@ async def send(odoo: Odoo, effect: Effect) -> Done:
         id = known[0]["id"]
     else:
         original = await order_of(odoo, command.order_number, command.order_ref)
+        if original.currency_id != await odoo.names.id("res.currency", command.currency):
+            raise Rejected(f"{original.name} is not in {command.currency}: enter the exchange by hand", code="currency")
         products = await odoo.names.products({line.sku for line in command.lines})
         if missing := sorted({line.sku for line in command.lines} - products.keys()):
             raise Rejected(f"Odoo has no product {', '.join(missing)}: enter it, then retry", code="product_missing")
         head: dict[str, Any] = {
             "partner_id/.id": original.partner_id,
             "client_order_ref": command.replacement_ref,
+            "pricelist_id/.id": original.pricelist_id or None,
             "origin": f"Exchange of {original.name} ({command.rma_number})",
         }
         lines = [

@@ -1,4 +1,4 @@
-"""ReverseRefundPayment: the refund came back. An incoming payment mirrors the old one, and the credit note is open again."""
+"""ReverseRefundPayment: the refund came back. A payment the other way mirrors it, and the credit note is open again."""
 
 from typing import Any
 

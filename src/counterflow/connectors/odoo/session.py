@@ -20,6 +20,7 @@ class Odoo:
     names: Names
     connection: str
     now: Clock
+    adapter: str  # version of the translation
 
     def ref(self, model: str, *ids: int) -> str:
         """`<connection>:document:<model>,<id>`; several documents of one effect share a reference."""
