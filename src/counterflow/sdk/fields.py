@@ -1,5 +1,6 @@
 """Somebody else's JSON, read strictly: what is missing, of another type or absurd is Malformed and names its field."""
 
+import re
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ QUANTITY_MOST = 100_000
 AMOUNT_MOST = 10**12  # minor units
 
 _NO: Any = object()
+_BROKEN = re.compile("[\x00\ud800-\udfff]").search  # neither is storable
 
 
 class Fields:
@@ -30,9 +32,9 @@ class Fields:
         return self._doc.get(name) is not None
 
     def text(self, name: str, default: str = _NO) -> str:
-        """A text that is not empty, of at most 500 characters."""
+        """A text that is not empty, of at most 500 characters, none of them NUL or half a character."""
         value = self._value(name, default)
-        if not isinstance(value, str) or (not value and default != "") or len(value) > TEXT_MOST or "\x00" in value:
+        if not isinstance(value, str) or (not value and default != "") or len(value) > TEXT_MOST or _BROKEN(value):
             raise self.wrong(name, f"a text of 1 to {TEXT_MOST} characters")
         return value
 

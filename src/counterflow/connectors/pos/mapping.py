@@ -1,5 +1,6 @@
 """What a till says, in our words. Pure; the fields are explained in docs/connectors/pos.md."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,7 +20,7 @@ from counterflow.core.ids import fact_id
 from counterflow.core.money import MoneyError, exponent
 from counterflow.core.sale import Payment, Sale, SoldLine, Tax
 from counterflow.sdk.fields import AMOUNT_MOST, Fields
-from counterflow.sdk.inspections import GRADES, findings_of, lot_status_of
+from counterflow.sdk.goods import GRADES, findings_of, lot_status_of, pieces
 from counterflow.sdk.site import Event, Translate
 
 OUR_KEYS = "ef_"  # a key that starts otherwise is the till's own, and says nothing about our effects
@@ -61,7 +62,7 @@ class Translation:
             version=event.sequence,
             rma_number=data.text("rma_number", ""),
             authorised_by_channel=data.flag("authorised", False),
-            zone=data.text("zone", "UTC"),
+            zone=_zone(data),
         )
         serials = [serial for line in lines for serial in line.serials]
         return [event.fact(body, self._refs(event, serials), "store")]
@@ -72,7 +73,7 @@ class Translation:
         items = tuple(
             Counted(
                 sku=row.text("sku", "") or row.text("barcode", "unknown"),
-                quantity=_pieces(row),
+                quantity=pieces(row),
                 serial=row.text("serial", ""),
                 lot=row.text("lot", ""),
                 line_ref=row.text("line_ref", ""),
@@ -96,7 +97,7 @@ class Translation:
             place=self._place(data),
             sku=data.text("sku"),
             grade=data.word("grade", GRADES),
-            quantity=_pieces(data),
+            quantity=pieces(data),
             serial=data.text("serial", ""),
             lot=data.text("lot", ""),
             line_ref=data.text("line_ref", ""),
@@ -196,18 +197,17 @@ def currency_of(data: Fields) -> str:
     return currency
 
 
-def _pieces(row: Fields) -> int:
-    """How many; a serial number is of one piece."""
-    quantity = row.quantity()
-    if quantity > 1 and row.has("serial"):
-        raise row.wrong("quantity", "1 where there is a serial: each piece with its own line")
-    return quantity
+def _zone(data: Fields) -> str:
+    zone = data.text("zone", "UTC")
+    if not re.fullmatch(r"UTC|[+-](0\d|1[0-4]):[0-5]\d", zone):
+        raise data.wrong("zone", "UTC or an offset from it, such as +01:00")
+    return zone
 
 
 def _requested_line(row: Fields) -> RequestedLine:
     return RequestedLine(
         line_ref=row.text("line_ref"),
-        quantity=row.quantity(),
+        quantity=pieces(row),
         reason=row.text("reason", "none_given"),
         stated_condition=row.text("stated_condition", "unknown"),
         remedy=row.word("remedy", REMEDIES, "refund"),

@@ -6,7 +6,7 @@ from counterflow.connectors.warehouse.manifest import WarehouseConfig
 from counterflow.core.facts import Counted, DispositionExecuted, Fact, ItemInspected, ItemsReceived, ParcelMoved
 from counterflow.core.inventory.locations import OPERATIONS
 from counterflow.sdk.fields import Fields
-from counterflow.sdk.inspections import GRADES, findings_of, lot_status_of
+from counterflow.sdk.goods import GRADES, findings_of, lot_status_of, pieces
 from counterflow.sdk.site import Event, Translate
 
 DISPOSITIONS = tuple(OPERATIONS)
@@ -44,7 +44,7 @@ class Translation:
         items = tuple(
             Counted(
                 sku=row.text("sku", "") or row.text("barcode", UNKNOWN_SKU),
-                quantity=_pieces(row),
+                quantity=pieces(row),
                 serial=row.text("serial", ""),
                 lot=row.text("lot", ""),
                 line_ref=row.text("line_ref", ""),
@@ -68,7 +68,7 @@ class Translation:
             place=self._place(data),
             sku=data.text("sku", UNKNOWN_SKU),
             grade=data.word("grade", GRADES),
-            quantity=_pieces(data),
+            quantity=pieces(data),
             serial=data.text("serial", ""),
             lot=data.text("lot", ""),
             line_ref=data.text("line_ref", ""),
@@ -84,7 +84,7 @@ class Translation:
         body = DispositionExecuted(
             disposition=data.word("disposition", DISPOSITIONS),
             sku=data.text("sku"),
-            quantity=_pieces(data),
+            quantity=pieces(data),
             serial=data.text("serial", ""),
             line_ref=data.text("line_ref", ""),
             place=self._place(data),
@@ -104,11 +104,3 @@ class Translation:
     def _place(self, data: Fields) -> str:
         site = data.text("site")
         return self._places.get(site, site)
-
-
-def _pieces(row: Fields) -> int:
-    """How many; a serial number is of one piece."""
-    quantity = row.quantity()
-    if quantity > 1 and row.has("serial"):
-        raise row.wrong("quantity", "1 where there is a serial: each piece with its own line")
-    return quantity

@@ -1,4 +1,4 @@
-"""What inspectors write, in the words that the policies ask for."""
+"""What people write who count and inspect goods, in the words that the policies ask for."""
 
 from counterflow.sdk.fields import Fields
 
@@ -31,3 +31,11 @@ def lot_status_of(findings: tuple[str, ...]) -> str:
     """recalled | expired | ok; recalled wins."""
     told = {LOT_STATUS[code] for code in findings if code in LOT_STATUS}
     return "recalled" if "recalled" in told else "expired" if told else "ok"
+
+
+def pieces(row: Fields) -> int:
+    """How many; a serial number is of one piece. Raises Malformed."""
+    quantity = row.quantity()
+    if quantity > 1 and row.has("serial"):
+        raise row.wrong("quantity", "1 where there is a serial: each piece with its own line")
+    return quantity
