@@ -40,6 +40,7 @@ class Stage:
     conductor: Conductor
     cases: dict[str, list[str]] = field(default_factory=dict)  # story -> its cases
     payments: int = 0
+    posts: int = 0
 
     # ---- acting in the outside world ---------------------------------------------------------------------------------
 
@@ -175,7 +176,8 @@ class Stage:
 
     async def post(self, path: str, **body: Any) -> dict[str, Any]:
         """What an agent does through the API. Raises Stuck with the problem that it answers."""
-        answer = await self.api.post(path, json=body)
+        self.posts += 1
+        answer = await self.api.post(path, json=body, headers={"Idempotency-Key": f"story-{id(self)}-{self.posts}"})
         if answer.status_code >= 400:
             raise Stuck(f"POST {path}: {answer.status_code} {answer.text[:300]}")
         result: dict[str, Any] = answer.json()

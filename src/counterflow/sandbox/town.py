@@ -17,7 +17,7 @@ import httpx2
 from counterflow.runtime import database_url
 from counterflow.sandbox import estate
 from counterflow.sandbox.conductor import Conductor
-from counterflow.sandbox.settings_file import write_home
+from counterflow.sandbox.home import write_home
 from counterflow.sandbox.stage import Stage
 from counterflow.sdk.simulator import Clock
 from counterflow.settings import Settings
@@ -31,14 +31,22 @@ class TownError(Exception):
     """A process of the town did not start; the message holds the end of its log and the next move."""
 
 
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 @dataclass(slots=True)
 class Town:
     """Processes by name; each may be killed and started again, which is what the soak does."""
 
     home: Path
     workers: int = 1
-    outside_port: int = field(default_factory=lambda: free_port())
-    api_port: int = field(default_factory=lambda: free_port())
+    outside_port: int = field(default_factory=free_port)
+    api_port: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     logs: dict[str, IO[bytes]] = field(default_factory=dict)
 
@@ -158,11 +166,5 @@ async def seed(stage: Stage) -> None:
     company = {"currency": "EUR", "provider": {"name": "Stripe", "code": "STRIP"}, "stores": ["Store 1"]}
     await stage.act("odoo", "seed_company", **company)
     await stage.act("odoo", "seed_products", products=estate.odoo_products())
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    # Other customers' sales: a provider that holds only refunds has nothing to pay out.
+    await stage.act("psp", "pay", amount_minor=5_000_000, currency="eur", payment_intent="pi_everybody_else")

@@ -1,0 +1,24 @@
+"""`python -m benchmarks [name ...]`: all figures, or those of the named modules."""
+
+import asyncio
+import sys
+
+from benchmarks import engine, intake, lab, replay, waiting, wake
+
+BENCHES = {
+    "engine": engine.bench,
+    "intake": intake.bench,
+    "wake": wake.bench,
+    "waiting": waiting.bench,
+    "replay": replay.bench,
+}
+
+
+async def main(names: list[str]) -> None:
+    with lab.server() as url:
+        for name in names or BENCHES:
+            await BENCHES[name](url)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

@@ -1,0 +1,143 @@
+"""The home of the simulated installation: its configuration, its policies, and an API key for the people of the stories."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from uuid import uuid4
+
+from counterflow.policies import default_text
+from counterflow.sandbox.estate import CONNECTORS, SECRETS
+from counterflow.sdk.simulator import Clock
+from counterflow.store import api_keys, keys, secret
+from counterflow.store.pool import Pool
+
+CONFIGURATION = """
+[routes]
+erp = "odoo"
+notify = "mail"
+cash = "till-1"
+inspection_place = "wh-1"
+payments = {{ shop = "psp" }}
+
+[[places]]
+name = "wh-1"
+connection = "wms"
+
+[[places]]
+name = "store-1"
+connection = "till-1"
+inspects = false
+
+[connections.shop]
+connector = "shopify"
+base_url = "{outside}/shop"
+access_token = "{shop_token}"
+webhook_secret = "{shop_secret}"
+gateways = {{ stripe = "psp" }}
+
+[connections.psp]
+connector = "stripe"
+base_url = "{outside}/psp"
+api_key = "{psp_key}"
+webhook_secret = "{psp_secret}"
+
+[connections.bank]
+connector = "bank"
+base_url = "{outside}/bank"
+api_token = "{bank_token}"
+webhook_secret = "{bank_secret}"
+
+[connections.till-1]
+connector = "pos"
+base_url = "{outside}/till-1"
+token = "{till_token}"
+webhook_secret = "{till_secret}"
+shop = "shop"
+
+[connections.wms]
+connector = "warehouse"
+base_url = "{outside}/wms"
+token = "{wms_token}"
+webhook_secret = "{wms_secret}"
+
+[connections.mail]
+connector = "notify"
+url = "{outside}/mail/messages"
+signing_secret = "{mail_secret}"
+
+[connections.odoo]
+connector = "odoo"
+base_url = "{outside}/odoo"
+database = "odoo19"
+api_key = "{odoo_key}"
+bank_journal = "BNK1"
+fees_account = "620100"
+per_second = 500
+timeout_seconds = 10
+settle_seconds = 2
+taxes = {{ DE-19 = "19% incl." }}
+journals = {{ psp = "STRIP", gift_card = "GIFT", store_credit = "GIFT", cash = "CSH" }}
+clearing_accounts = {{ psp = "101450" }}
+
+[connections.odoo.components]
+shipping = {{ product = "SHIPPING" }}
+fee = {{ account = "450100" }}
+value_loss = {{ account = "450100" }}
+goodwill = {{ account = "612600" }}
+rounding = {{ account = "612600" }}
+discount_given_back = {{ account = "400000" }}
+
+[connections.odoo.places.wh-1]
+warehouse = "WH"
+[connections.odoo.places.wh-1.locations]
+returns = "WH/Quarantine"
+sellable = "WH/Stock"
+quarantine = "WH/Quarantine"
+refurbishment = "WH/Refurbish"
+repair = "WH/Refurbish"
+liquidation = "WH/Refurbish"
+scrap = "Write-off"
+vendor = "Vendors"
+customer = "Customers"
+
+[connections.odoo.places.store-1]
+warehouse = "ST1"
+[connections.odoo.places.store-1.locations]
+returns = "Store 1/Returns"
+sellable = "Store 1/Stock"
+quarantine = "Store 1/Returns"
+scrap = "Write-off"
+customer = "Customers"
+"""
+
+# The retailer's own row over the shipped ones: small sums are paid when asked for, the goods are trusted to come.
+TRUST = """
+[[refund_moment]]
+id = "small-sums-on-trust"
+if.remedy = "refund"
+if.reason = "does_not_fit"
+if.currency = "EUR"
+if.amount_minor = { max = 1_000 }
+then.moment = "request"
+then.credit_note_moment = "refund_confirmed"
+"""
+
+
+def write_home(home: Path, outside: str) -> Callable[[Pool], Awaitable[str]]:
+    """Write configuration, policies and keys; what is returned makes an API key once there is a database."""
+    (home / "policies").mkdir(parents=True, exist_ok=True)
+    (home / "counterflow.toml").write_text(CONFIGURATION.format(outside=outside, **SECRETS), "utf-8")
+    first, _, rest = default_text().partition("[[refund_moment]]")
+    (home / "policies" / "retailer.toml").write_text(f"{first}{TRUST.lstrip()}\n[[refund_moment]]{rest}", "utf-8")
+    assert set(CONNECTORS) <= set(CONFIGURATION.replace("[connections.", "\n").replace("]", "\n").split("\n"))
+    pepper = secret.load_or_create(home)
+    keys.load_or_create(home)
+
+    async def api_key(pool: Pool) -> str:
+        async with pool.connection() as conn:
+            name = f"stories-{uuid4().hex[:8]}"
+            _, token = await api_keys.issue(
+                conn, pepper, name=name, role="admin", environment="test", now=Clock(home / "clock").now()
+            )
+        return token
+
+    return api_key
