@@ -139,6 +139,21 @@ async def test_a_row_whose_transaction_ends_late_is_in_the_next_checkpoint(scene
     assert named.count("rc_late") == named.count("rc_early") == 1
 
 
+async def test_many_changed_cases_make_several_checkpoints(scene, monkeypatch):
+    scene.sql("DELETE FROM checkpoints")
+    monkeypatch.setattr(checkpoints, "HEADS_MAX", 2)
+    new = scene.home / "new"
+    taken = await scene.take(START, directory=new)
+    assert taken and (taken.number, taken.statement.cases) == (2, 1)
+    ((cluster, horizon),) = scene.sql(
+        "SELECT body::jsonb->>'cluster', body::jsonb->>'horizon' FROM checkpoints LIMIT 1"
+    )
+    assert (cluster, horizon) == ("", "0"), "what ends here is started again from the beginning"
+    report = await scene.report(new)
+    assert (report.findings, report.proven_to, report.rows_after) == ([], 2, 0)
+    assert await scene.take(START + MINUTE, directory=new) is None
+
+
 async def test_it_is_due_after_a_minute_or_ten_thousand_rows_and_not_when_nothing_happened(scene, monkeypatch):
     async with await connect(scene.url) as conn:
         assert not await checkpoints.checkpoint_due(conn, START + MINUTE * 1.9)

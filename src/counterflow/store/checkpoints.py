@@ -34,6 +34,7 @@ from counterflow.store.shards import LOCK_CHECKPOINT
 
 EVERY_ROWS = 10_000
 EVERY = timedelta(minutes=1)
+HEADS_MAX = 50_000  # of one checkpoint: more are several, so that memory is bounded
 PUBLISHED_AT_ONCE = 200  # a new directory is filled over several sweeps
 
 FIRST = bytes(32).hex()  # what the first checkpoint is linked to
@@ -146,6 +147,11 @@ async def checkpoint_if_due(conn: AsyncConnection, keys: Keys, now: datetime, di
     `conn` must be in autocommit. Also brings files outside that are missing there. Raises CheckpointError: log it and
     go on, the next call tries again.
     """
+    last = await latest(conn)
+    kept = await _outside(outside.newest, directory)
+    behind = last is not None and (kept is None or kept.number < last.number)
+    if not behind and not await checkpoint_due(conn, now):
+        return None
     async with _alone(conn, wait=False) as alone:
         if not alone:
             return None
@@ -155,7 +161,10 @@ async def checkpoint_if_due(conn: AsyncConnection, keys: Keys, now: datetime, di
 
 
 async def take_checkpoint(conn: AsyncConnection, keys: Keys, now: datetime, directory: Path) -> Checkpoint | None:
-    """Take one now, after whoever is at it; None when nothing was written since the last. Raises CheckpointError."""
+    """Take one now, after whoever is at it; None when nothing was written since the last. Raises CheckpointError.
+
+    More than 50,000 changed cases make several, of which the last is returned.
+    """
     async with _alone(conn, wait=True):
         taken = await _take(conn, keys, now, directory)
         await publish(conn, directory)
@@ -218,40 +227,54 @@ async def _take(conn: AsyncConnection, keys: Keys, now: datetime, directory: Pat
         horizon, cluster = row
         # Another server counts its transactions otherwise, so nothing can be told from the numbers of the old one.
         known = said is not None and said.cluster == cluster and int(said.horizon) <= int(horizon)
-        changed = await conn.execute(
-            f"""
-            SELECT l.case_id, l.seq, l.hash, w.rows FROM log l JOIN (
-                SELECT case_id, max(seq) AS seq, count(*) AS rows FROM log
-                {"WHERE tx >= %(since)s::text::xid8 AND tx < %(horizon)s::text::xid8" if known else ""}
-                GROUP BY case_id
-            ) w USING (case_id, seq) ORDER BY l.case_id COLLATE "C"
-            """,
-            {"since": said.horizon, "horizon": horizon} if known and said else None,
-        )
-        rows = await changed.fetchall()
-        if not rows:
-            return None
-        heads = [(case_id, seq, bytes(digest)) for case_id, seq, digest, _ in rows]
-        statement = Statement(
-            format=1,
-            number=(said.number if said else 0) + 1,
-            recorded_at=now,
-            cases=len(heads),
-            rows=sum(row[3] for row in rows),
-            root=merkle_root(heads).hex(),
-            prev=last.hash.hex() if last else FIRST,
-            public_key=keys.in_use.hex(),
-            horizon=horizon,
-            cluster=cluster,
-        )
-        body = encode(statement)
-        text = "".join(f"{case_id} {seq} {digest.hex()}\n" for case_id, seq, digest in heads)
-        taken = Checkpoint(statement.number, body, text, keys.signing.sign(message(body)))
-        await conn.execute(
-            "INSERT INTO checkpoints (number, recorded_at, body, heads, signature) VALUES (%s, %s, %s, %s, %s)",
-            (taken.number, now, taken.body, taken.heads, taken.signature),
-        )
+        async with conn.cursor(name="heads") as changed:
+            await changed.execute(
+                f"""
+                SELECT l.case_id, l.seq, l.hash, w.rows FROM log l JOIN (
+                    SELECT case_id, max(seq) AS seq, count(*) AS rows FROM log
+                    {"WHERE tx >= %(since)s::text::xid8 AND tx < %(horizon)s::text::xid8" if known else ""}
+                    GROUP BY case_id
+                ) w USING (case_id, seq) ORDER BY l.case_id COLLATE "C"
+                """,
+                {"since": said.horizon, "horizon": horizon} if known and said else None,
+            )
+            more, taken = await changed.fetchmany(HEADS_MAX), None
+            while rows := more:
+                more = await changed.fetchmany(HEADS_MAX)
+                # Only the last of several says that everything below the horizon is covered.
+                upto = (said.horizon, said.cluster) if more and said else ("0", "") if more else (horizon, cluster)
+                last = taken = _sign(last, keys, now, rows, *upto)
+                await conn.execute(
+                    "INSERT INTO checkpoints (number, recorded_at, body, heads, signature) VALUES (%s, %s, %s, %s, %s)",
+                    (taken.number, now, taken.body, taken.heads, taken.signature),
+                )
     return taken
+
+
+def _sign(
+    last: Checkpoint | None,
+    keys: Keys,
+    now: datetime,
+    rows: Sequence[tuple[str, int, bytes, int]],
+    horizon: str,
+    cluster: str,
+) -> Checkpoint:
+    heads = [(case_id, seq, digest) for case_id, seq, digest, _ in rows]
+    statement = Statement(
+        format=1,
+        number=(last.number if last else 0) + 1,
+        recorded_at=now,
+        cases=len(heads),
+        rows=sum(row[3] for row in rows),
+        root=merkle_root(heads).hex(),
+        prev=last.hash.hex() if last else FIRST,
+        public_key=keys.in_use.hex(),
+        horizon=horizon,
+        cluster=cluster,
+    )
+    body = encode(statement)
+    text = "".join(f"{case_id} {seq} {digest.hex()}\n" for case_id, seq, digest in heads)
+    return Checkpoint(statement.number, body, text, keys.signing.sign(message(body)))
 
 
 async def _hold_against_outside(conn: AsyncConnection, last: Checkpoint | None, directory: Path) -> None:
