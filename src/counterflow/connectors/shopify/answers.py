@@ -7,7 +7,7 @@ from counterflow.connectors.shopify import documents
 from counterflow.connectors.shopify.client import Client
 from counterflow.connectors.shopify.feeds import order_gid
 from counterflow.connectors.shopify.manifest import Config
-from counterflow.connectors.shopify.references import answered_tag, gid, number
+from counterflow.connectors.shopify.references import answered_tag, gid, kit_ref, number
 from counterflow.core.effects import AnswerReturn, UnitResult, UpdateChannel
 from counterflow.sdk.outcomes import Conflict, Done, NotFound
 
@@ -144,4 +144,4 @@ def _is(line: Json, key: tuple[str, str, str]) -> bool:
     if sold is None:
         return False
     group = (sold["lineItemGroup"] or {}).get("id", "")
-    return number(sold["id"]) == key[0] or (bool(group) and number(group) == key[0] and sold["sku"] == key[1])
+    return number(sold["id"]) == key[0] or (bool(group) and kit_ref(group) == key[0] and sold["sku"] == key[1])

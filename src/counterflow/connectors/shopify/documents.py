@@ -49,7 +49,7 @@ fragment OrderParts on Order {{
   shippingLines(first: 5) {{ nodes {{ id title isRemoved originalPriceSet {{ {_MONEY} }}
     discountedPriceSet {{ {_MONEY} }} taxLines {{ {_TAXES} }} }} }}
   fulfillments(first: 20) {{ id status createdAt deliveredAt
-    fulfillmentLineItems(first: 50) {{ nodes {{ quantity lineItem {{ id }} }} pageInfo {{ hasNextPage }} }} }}
+    fulfillmentLineItems(first: 50) {{ nodes {{ quantity lineItem {{ id }} }} pageInfo {{ hasNextPage endCursor }} }} }}
   transactions(first: 50) {{ ...Transaction }}
   refunds(first: 20) {{ ...RefundParts }}
   returns(first: 10) {{ nodes {{ id createdAt {_EXCHANGES} }} }}
@@ -59,6 +59,10 @@ ORDER = f"query Order($id: ID!) {{ order(id: $id) {{ ...OrderParts }} }}{_ORDER}
 
 ORDER_LINES = f"""query OrderLines($id: ID!, $after: String) {{ order(id: $id) {{
   lineItems(first: 50, after: $after) {{ nodes {{ ...Line }} pageInfo {{ hasNextPage endCursor }} }} }} }}{_LINE}"""
+
+SHIPPED_LINES = """query ShippedLines($id: ID!, $after: String) { fulfillment(id: $id) {
+  fulfillmentLineItems(first: 50, after: $after) {
+    nodes { quantity lineItem { id } } pageInfo { hasNextPage endCursor } } } }"""
 
 RETURN = f"""query Return($id: ID!) {{ return(id: $id) {{
   id name status createdAt requestApprovedAt closedAt decline {{ reason note }}

@@ -74,14 +74,21 @@ async def _order(client: Client, id_: str) -> Json:
 
 
 async def _all_lines(client: Client, found: Json) -> Json:
-    lines = found["lineItems"]
-    while lines["pageInfo"]["hasNextPage"]:
-        more = await client.call(documents.ORDER_LINES, id=found["id"], after=lines["pageInfo"]["endCursor"])
-        page = more["lineItems"]
-        lines = {"nodes": [*lines["nodes"], *page["nodes"]], "pageInfo": page["pageInfo"]}
+    """The order with the further pages of its lines and of what was shipped."""
+    lines = await _pages(client, documents.ORDER_LINES, found["id"], found["lineItems"], "lineItems")
+    moves = []
     for move in found["fulfillments"]:
-        _whole(move["fulfillmentLineItems"], f"fulfilment {move['id']}")
-    return {**found, "lineItems": lines}
+        name = "fulfillmentLineItems"
+        moves.append({**move, name: await _pages(client, documents.SHIPPED_LINES, move["id"], move[name], name)})
+    return {**found, "lineItems": lines, "fulfillments": moves}
+
+
+async def _pages(client: Client, document: str, id_: str, page: Json, name: str) -> Json:
+    nodes = list(page["nodes"])
+    while page["pageInfo"]["hasNextPage"]:
+        page = (await client.call(document, id=id_, after=page["pageInfo"]["endCursor"]))[name]
+        nodes += page["nodes"]
+    return {"nodes": nodes}
 
 
 def _whole(connection: Json, what: str) -> None:

@@ -22,6 +22,7 @@ from counterflow.connectors.shopify.references import (
 )
 from counterflow.connectors.shopify.sale import (
     EXCHANGE_GATEWAY,
+    SHIPPED,
     line_refs,
     money,
     payment_ref,
@@ -270,7 +271,7 @@ def _states(order: Json, since: str, pieces: int, only: set[str] | None = None) 
     left: list[str] = []
     there: list[str] = []
     for move in order["fulfillments"]:
-        if move["status"] in ("SUCCESS", "OPEN", "PENDING"):
+        if move["status"] in SHIPPED:
             items = move["fulfillmentLineItems"]["nodes"]
             count = sum(int(i["quantity"] or 0) for i in items if only is None or i["lineItem"]["id"] in only)
             shipped += count

@@ -21,6 +21,15 @@ def gid(kind: str, ref: str) -> str:
     return ref if ref.startswith("gid://") else f"gid://shopify/{kind}/{ref.rpartition(':')[2]}"
 
 
+def kit_ref(group_gid: str) -> str:
+    """The line of a kit. Numbers are Shopify's for one kind only: a line item may have the same as a group."""
+    return f"kit-{number(group_gid)}"
+
+
+def shipping_ref(line_gid: str) -> str:
+    return f"shipping-{number(line_gid)}"
+
+
 def sale_ref(connection: str, order_gid: str) -> str:
     return f"{connection}:order:{number(order_gid)}"
 

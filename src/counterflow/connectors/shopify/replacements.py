@@ -6,7 +6,12 @@ from counterflow.connectors.shopify import documents
 from counterflow.connectors.shopify.client import Client
 from counterflow.connectors.shopify.feeds import order_gid
 from counterflow.connectors.shopify.references import exchange_ref, gid, number, sale_ref
-from counterflow.connectors.shopify.sale import EXCHANGE_GATEWAY, ROOT_ATTRIBUTE
+from counterflow.connectors.shopify.sale import (
+    EXCHANGE_GATEWAY,
+    ROOT_ATTRIBUTE,
+    ROOT_DELIVERED_ATTRIBUTE,
+    delivered_at,
+)
 from counterflow.core.effects import CreateReplacement, Effect
 from counterflow.core.money import to_major
 from counterflow.sdk.outcomes import Done, NotFound, Rejected, UnknownOutcome
@@ -89,6 +94,8 @@ async def _order(client: Client, key: str, command: CreateReplacement) -> Json:
             code="currency",
         )
     attributes = {row["key"]: row["value"] for row in original["customAttributes"]}
+    began = delivered_at(original)
+    begun = attributes.get(ROOT_DELIVERED_ATTRIBUTE) or (began.isoformat() if began else "")
     order: Json = {
         "currency": command.currency,
         "lineItems": [
@@ -107,6 +114,7 @@ async def _order(client: Client, key: str, command: CreateReplacement) -> Json:
         "customAttributes": [
             {"key": ROOT_ATTRIBUTE, "value": attributes.get(ROOT_ATTRIBUTE) or command.order_ref},
             {"key": "counterflow_return", "value": command.return_ref},
+            *([{"key": ROOT_DELIVERED_ATTRIBUTE, "value": begun}] if begun else []),
         ],
     }
     if original["customer"]:

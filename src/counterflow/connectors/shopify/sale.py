@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from counterflow.connectors.shopify.manifest import Config
-from counterflow.connectors.shopify.references import instant, number, sale_ref, version
+from counterflow.connectors.shopify.references import instant, kit_ref, number, sale_ref, shipping_ref, version
 from counterflow.core.money import allocate, to_minor
 from counterflow.core.sale import Discount, KitPart, Payment, Promotion, Sale, SoldLine, Tax
 
@@ -38,8 +38,9 @@ EXCHANGE_GATEWAY = "exchange-credit"
 OF_THE_SHOP = frozenset(("gift_card", "store_credit", "cash", "marketplace", "exchange_credit"))
 
 ROOT_ATTRIBUTE = "counterflow_root"  # on a replacement order: the sale that the chain of exchanges began with
+ROOT_DELIVERED_ATTRIBUTE = "counterflow_root_delivered_at"  # ISO 8601: its window counts for the whole chain
 CHANNELS = {"pos": "store", "shopify_draft_order": "service"}
-_SHIPPED = frozenset(("SUCCESS", "OPEN", "PENDING"))  # of a fulfilment: neither cancelled nor failed
+SHIPPED = frozenset(("SUCCESS", "OPEN", "PENDING"))  # of a fulfilment: neither cancelled nor failed
 _BUY_GET = re.compile(r"(?i)\bbuy\s+(\d+),?\s+get\s+(\d+)\b")
 _FOR = re.compile(r"(?i)\b(\d+)\s*(?:for|für|pour|por)\s*(\d+)\b(?!\s*%)")
 
@@ -52,7 +53,7 @@ def sale_of(order: Json, config: Config, connection: str) -> Sale:
     refs = line_refs(order)
     sold = [*_with_kits(lines, order, refs), *_shipping(order, config, currency, included)]
     attributes = {row["key"]: row["value"] or "" for row in order["customAttributes"]}
-    moves = [row for row in order["fulfillments"] if row["status"] in _SHIPPED]
+    moves = [row for row in order["fulfillments"] if row["status"] in SHIPPED]
     return Sale(
         sale_ref=sale_ref(connection, order["id"]),
         connection=connection,
@@ -63,11 +64,12 @@ def sale_of(order: Json, config: Config, connection: str) -> Sale:
         payments=tuple(_payments(order, config, currency)),
         promotions=tuple(_promotions(order, config, sold)),
         prices_include_tax=included,
-        delivered_at=_delivered_at(moves),
+        delivered_at=delivered_at(order),
         country=(order.get("shippingAddress") or {}).get("countryCodeV2") or config.country,
         customer_ref=f"{connection}:customer:{number(order['customer']['id'])}" if order["customer"] else "",
         order_number=order["name"],
         root_sale_ref=attributes.get(ROOT_ATTRIBUTE, ""),
+        root_delivered_at=instant(begun) if (begun := attributes.get(ROOT_DELIVERED_ATTRIBUTE, "")) else None,
         gift="gift" in order["tags"],
         version=version(order["updatedAt"], len(order["transactions"]) + len(order["refunds"]) + len(moves)),
     )
@@ -100,7 +102,7 @@ def line_refs(order: Json) -> dict[str, tuple[str, str]]:
     refs = {}
     for row in order["lineItems"]["nodes"]:
         group = (row["lineItemGroup"] or {}).get("id")
-        refs[row["id"]] = (number(group), sku_of(row)) if group in kits else (number(row["id"]), "")
+        refs[row["id"]] = (kit_ref(group), sku_of(row)) if group in kits else (number(row["id"]), "")
     return refs
 
 
@@ -147,7 +149,7 @@ def _shipped(order: Json, line_gid: str) -> int:
     return sum(
         int(item["quantity"] or 0)
         for move in order["fulfillments"]
-        if move["status"] in _SHIPPED
+        if move["status"] in SHIPPED
         for item in move["fulfillmentLineItems"]["nodes"]
         if item["lineItem"]["id"] == line_gid
     )
@@ -178,7 +180,7 @@ def _shipping(order: Json, config: Config, currency: str, included: bool) -> Ite
         taxes = _taxes(row["taxLines"], config, currency)
         full, paid = money(row["originalPriceSet"], currency), money(row["discountedPriceSet"], currency)
         yield SoldLine(
-            line_ref=number(row["id"]),
+            line_ref=shipping_ref(row["id"]),
             sku=config.shipping_sku,
             quantity=1,
             delivered=1,
@@ -208,7 +210,7 @@ def _kits(rows: Sequence[Json]) -> dict[str, Json]:
 
 def _with_kits(lines: Sequence[SoldLine], order: Json, refs: dict[str, tuple[str, str]]) -> list[SoldLine]:
     """The components of a kit become one line, where the first of them stood."""
-    kits = {number(id_): group for id_, group in _kits(order["lineItems"]["nodes"]).items()}
+    kits = {kit_ref(id_): group for id_, group in _kits(order["lineItems"]["nodes"]).items()}
     parts: dict[str, list[SoldLine]] = {}
     for line, row in zip(lines, order["lineItems"]["nodes"], strict=True):
         parts.setdefault(refs[row["id"]][0], []).append(line)
@@ -288,6 +290,7 @@ def _channel(order: Json, config: Config) -> str:
     return CHANNELS.get(source, "web")
 
 
-def _delivered_at(moves: Sequence[Json]) -> datetime | None:
+def delivered_at(order: Json) -> datetime | None:
     """When the last parcel was delivered, or left where no carrier told; None: nothing has left us yet."""
+    moves = [move for move in order["fulfillments"] if move["status"] in SHIPPED]
     return max((instant(move["deliveredAt"] or move["createdAt"]) for move in moves), default=None)

@@ -325,7 +325,7 @@ def _order(shop: Shop, data: Doc) -> Doc:
         lines.append(line)
     if not lines:
         raise Refused("Line items must have at least one line item", "INVALID", ["order", "lineItems"])
-    associate = ((data.get("customer") or {}).get("toAssociate") or {}).get("email") or data.get("email")
+    associate = _email(shop, (data.get("customer") or {}).get("toAssociate") or {}) or data.get("email")
     tenders = [_tender(row) for row in data.get("transactions") or []]
     spec = {
         "lines": lines, "name": data.get("name"), "note": data.get("note"), "tags": data.get("tags") or [],
@@ -335,6 +335,16 @@ def _order(shop: Shop, data: Doc) -> Doc:
         "attributes": {row["key"]: row["value"] for row in data.get("customAttributes") or []},
     }  # fmt: skip
     return {"order": orders.place(shop, spec)["id"]}
+
+
+def _email(shop: Shop, customer: Doc) -> str | None:
+    """The customer to associate, by id or e-mail. Raises LookupError for an unknown id."""
+    if id := customer.get("id"):
+        known = shop.world.get("customers", id)
+        if known is None:
+            raise LookupError(f"Customer {id}")
+        return str(known["email"])
+    return customer.get("email")
 
 
 def _tender(row: Doc) -> Doc:

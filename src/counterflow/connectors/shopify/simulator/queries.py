@@ -50,6 +50,13 @@ def root(shop: Shop, search_lag_seconds: float) -> Doc:
 
         return _maybe(make)
 
+    def fulfillment(info: Any, id: str) -> Doc | None:
+        def make() -> Doc:
+            doc = shop.order_of(id)
+            return views.view_fulfillment(shop, doc, find(doc["fulfillments"], "fulfillment", id=id))
+
+        return _maybe(make)
+
     def variants(info: Any, query: str = "", **args: Any) -> Doc:
         wanted = query.partition("sku:")[2].strip("'\" ")
         chosen = [doc for doc in shop.world.all("variants") if not wanted or doc["sku"] == wanted]
@@ -86,7 +93,8 @@ def root(shop: Shop, search_lag_seconds: float) -> Doc:
         return kinds[parts[3]](info, id) if len(parts) == 5 and parts[3] in kinds else None
 
     return {
-        "order": order, "orders": orders, "return": ret, "refund": refund, "node": node, "location": location,
+        "order": order, "orders": orders, "return": ret, "refund": refund, "fulfillment": fulfillment,
+        "node": node, "location": location,
         "currentAppInstallation": {
             "__typename": "AppInstallation", "id": "gid://shopify/AppInstallation/1",
             "accessScopes": [{"handle": scope} for scope in SCOPES],
