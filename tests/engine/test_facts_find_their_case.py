@@ -278,7 +278,7 @@ async def test_two_drains_of_one_shard_at_once_write_every_case_once(fresh_datab
         async with AsyncExitStack() as stack:
             conns = [await stack.enter_async_context(await connect(fresh_database)) for _ in drains]
             for shard in sorted(await sweep(conns[0], world.clock)):
-                await asyncio.gather(*(d.drain(c, shard) for d, c in zip(drains, conns, strict=True)))
+                await asyncio.gather(*(d.drain(c, [shard]) for d, c in zip(drains, conns, strict=True)))
         assert await world.rows("SELECT DISTINCT version FROM cases") == [(6,)]
         assert await world.one("SELECT count(*), count(DISTINCT body::jsonb #>> '{fact,fact_id}') FROM log") == (
             120,

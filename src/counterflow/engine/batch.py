@@ -1,11 +1,11 @@
-"""A batch of facts of one shard, decided in memory: what was read goes in, what is to be written comes out. No I/O.
+"""A batch of facts of some shards, decided in memory: what was read goes in, what is to be written comes out. No I/O.
 
 Every fact ends in exactly one of: done, waiting (nobody knows its references yet), unmatched (that for too long: it
 waits on, and a person is told), moved (its case lives in another shard), parked (the decision failed on it), or held
 back (an earlier fact of its case was parked: next batch).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -62,7 +62,7 @@ class Known:
 class Batch:
     """Decides facts one after the other, then says what to write."""
 
-    shard: int
+    shards: Collection[int]
     now: datetime
     known: Known
     decide: Decide
@@ -138,13 +138,13 @@ class Batch:
             self.unmatched.append(fact)
             return ""
         home = home_shard(fact, self.known.targets)
-        if home != self.shard:
+        if home not in self.shards:
             self.moved.append((fact.fact_id, home))
             return ""
         case_id = make_case_id(fact.refs[0])
         if case_id in self.known.held or case_id in self.opened:
             return case_id
-        self.opened[case_id] = Open(Held(Case(case_id), self.shard, 0), 0)
+        self.opened[case_id] = Open(Held(Case(case_id), home, 0), 0)
         self.found[fact.refs[0]] = case_id
         self.new_refs.setdefault(case_id, set()).add(fact.refs[0])
         return case_id
@@ -153,7 +153,7 @@ class Batch:
         """A sale goes to every case over it; the row itself was kept before."""
         fact = item.fact
         home = shard_of(sale.root)
-        if home != self.shard and not item.case_id:
+        if home not in self.shards and not item.case_id:
             self.moved.append((fact.fact_id, home))
             return
         over = {item.case_id} if item.case_id else set(self.known.over_sale.get(sale.sale_ref, ()))

@@ -1,4 +1,4 @@
-"""The drain of a shard: claim facts, read what they need, decide in memory, write all of it in one transaction."""
+"""The drain of shards: claim facts, read what they need, decide in memory, write all of it in one transaction."""
 
 import asyncio
 import time
@@ -42,8 +42,8 @@ class CaseDrain:
     facts: int = 0  # taken by this worker, for its metrics
     parked: int = 0
 
-    async def drain(self, conn: AsyncConnection, shard: int) -> int:
-        """Take the shard's ready facts until none is left; how many. The caller holds the shard's lock.
+    async def drain(self, conn: AsyncConnection, shards: Sequence[int]) -> int:
+        """Take the shards' ready facts until none is left; how many. The caller holds the shards' locks.
 
         A failing transaction is tried with half of its facts, down to the one that fails, which is parked. Raises
         psycopg.OperationalError when the database is gone.
@@ -51,7 +51,7 @@ class CaseDrain:
         limit, total, stale = self.batch, 0, 0
         while True:
             try:
-                taken = await self._transaction(conn, shard, limit)
+                taken = await self._transaction(conn, shards, limit)
             except (psycopg.OperationalError, psycopg.ProgrammingError):
                 raise  # the database is gone, or our statement is wrong: no fact is to blame
             except Stale as error:
@@ -63,17 +63,18 @@ class CaseDrain:
                 continue
             except Exception as error:
                 if limit == 1:
-                    await self._park_first(conn, shard, f"{type(error).__name__}: {error}"[:1000])
+                    await self._park_first(conn, shards, f"{type(error).__name__}: {error}"[:1000])
                 limit = max(1, limit // 2)
                 continue
             if taken == 0:
                 return total
+            shards = [*shards[1:], shards[0]]  # one that fills every batch holds up no other
             total, stale, limit = total + taken, 0, min(self.batch, limit * 2)
 
-    async def _transaction(self, conn: AsyncConnection, shard: int, limit: int) -> int:
+    async def _transaction(self, conn: AsyncConnection, shards: Sequence[int], limit: int) -> int:
         now = self.clock()
         async with conn.transaction():
-            waiting = await inbox.claim(conn, shard, limit)
+            waiting = await inbox.claim(conn, shards, limit)
             if not waiting:
                 return 0
             unreadable: list[tuple[str, str]] = []
@@ -84,8 +85,8 @@ class CaseDrain:
                 except (KeyError, ValueError) as error:
                     unreadable.append((row.fact_id, f"cannot be read: {error}"[:1000]))
             items = await self._handle(conn, items, now)
-            known = await self._read(conn, shard, items)
-            batch = Batch(shard, now, known, self.decide, self.setting)
+            known = await self._read(conn, shards, items)
+            batch = Batch(frozenset(shards), now, known, self.decide, self.setting)
             breath = time.perf_counter()
             for item in items:
                 batch.take(item)
@@ -117,7 +118,7 @@ class CaseDrain:
 
     # ---- reading -----------------------------------------------------------------------------------------------------
 
-    async def _read(self, conn: AsyncConnection, shard: int, items: Sequence[Item]) -> Known:
+    async def _read(self, conn: AsyncConnection, shards: Sequence[int], items: Sequence[Item]) -> Known:
         arrived = [item.fact.body.sale for item in items if isinstance(item.fact.body, SaleRecorded)]
         if arrived:
             await sales.keep(conn, arrived)
@@ -149,16 +150,16 @@ class CaseDrain:
                 over_sale.setdefault(row.sale_ref, []).append(row.case_id)
             if row.root_sale:
                 claims.setdefault(row.root_sale, {})[row.case_id] = row.claims
-        mine = [r for r in rows if r.sale_ref in arrived_refs or (r.case_id in case_ids and r.shard == shard)]
+        mine = [r for r in rows if r.sale_ref in arrived_refs or (r.case_id in case_ids and r.shard in shards)]
         held = await load(conn, mine, self.cache) if mine else {}
         named_sales -= {h.sale_ref for h in held.values()}
         stored = await sales.load(conn, named_sales) if named_sales else {}
-        elsewhere = {row.case_id: row.shard for row in rows if row.shard != shard and row.case_id not in held}
+        elsewhere = {row.case_id: row.shard for row in rows if row.shard not in shards and row.case_id not in held}
         return Known(held, elsewhere, targets, stored, over_sale, claims)
 
-    async def _park_first(self, conn: AsyncConnection, shard: int, reason: str) -> None:
+    async def _park_first(self, conn: AsyncConnection, shards: Sequence[int], reason: str) -> None:
         async with conn.transaction():
-            for row in await inbox.claim(conn, shard, 1):
+            for row in await inbox.claim(conn, shards, 1):
                 await inbox.park(conn, [(row.fact_id, reason)])
                 await exceptions.put(conn, [commit.parked_exception(row.fact_id, reason, self.clock())])
                 self.parked += 1

@@ -65,17 +65,18 @@ async def write(conn: AsyncConnection, batch: Batch, unreadable: Sequence[tuple[
             for case_id, sale_ref in batch.learnt.items()
             if sale_ref in stored
         ]
+    woken: set[int] = set()
     if batch.new_refs:
         pairs = sorted((ref, case_id, "case") for case_id, refs in batch.new_refs.items() for ref in refs)
         await xref.add(conn, pairs)
-        await inbox.wake_waiting(conn, {ref for ref, _, _ in pairs}, batch.shard)
+        woken = await inbox.wake_waiting(conn, {ref for ref, _, _ in pairs})
         if linking := {ref for ref, _, _ in pairs if ref.startswith(LINKING)}:
             tell += await _links(conn, linking, batch.now)
     if tell:
         await inbox.add(conn, tell)
     await wake(
         conn,
-        {shard for _, shard in batch.moved} | {item.shard for item in tell} - {batch.shard},
+        (woken | {shard for _, shard in batch.moved} | {item.shard for item in tell}) - set(batch.shards),
         {effect.connection for effect in batch.effects},
     )
 

@@ -6,7 +6,7 @@ worker or the time has made due. Drains hold the event loop for tens of millisec
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -27,9 +27,11 @@ from counterflow.store import connections, cursors, effects, exceptions, inbox
 from counterflow.store.cases import Stale
 from counterflow.store.exceptions import Raised
 from counterflow.store.pool import Pool, connect
+from counterflow.store.rows import array
 from counterflow.store.shards import CHANNEL, LOCK_DUTY, LOCK_SHARD, LOCK_WORKER, lock_number
 
 SWEEP_SECONDS = 1.0
+SHARDS_AT_ONCE = 16  # one transaction for several shards, and some left for the other drainers and workers
 AGAIN_SECONDS = 1.0  # after the database was gone
 GRACE_SECONDS = 10.0  # calls under way when the worker is told to stop may end and be recorded
 
@@ -56,6 +58,7 @@ class Worker:
     pulling: set[tuple[str, str]] = field(init=False, default_factory=set)
     dirty: asyncio.Queue[int] = field(init=False, default_factory=asyncio.Queue)
     queued: set[int] = field(init=False, default_factory=set)
+    again: set[int] = field(init=False, default_factory=set)  # woken while they were drained
     sweep_now: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     draining: set[int] = field(init=False, default_factory=set)
 
@@ -105,7 +108,8 @@ class Worker:
 
     async def _work(self) -> None:
         await self.prepare()
-        self.dirty, self.queued, self.draining, self.pulling = asyncio.Queue(), set(), set(), set()
+        self.dirty = asyncio.Queue()
+        self.queued, self.draining, self.again, self.pulling = set(), set(), set(), set()
         async with await connect(self.url) as control, contextlib.AsyncExitStack() as stack:
             await control.execute("SELECT pg_advisory_lock(%s, %s)", (LOCK_WORKER, lock_number(self.worker_id)))
             await control.execute(f"LISTEN {CHANNEL}")
@@ -154,7 +158,9 @@ class Worker:
             self.pulling.discard(feed)
 
     def _wake_shard(self, shard: int) -> None:
-        if shard not in self.queued:
+        if shard in self.draining:  # by a drainer that may be about to end: once more then
+            self.again.add(shard)
+        elif shard not in self.queued:
             self.queued.add(shard)
             self.dirty.put_nowait(shard)
 
@@ -162,32 +168,44 @@ class Worker:
 
     async def _drain_shards(self, conn: AsyncConnection) -> None:
         while True:
-            shard = await self.dirty.get()
-            self.queued.discard(shard)
-            if shard in self.draining:  # by another drainer of this process, which may be about to end: once more
-                await asyncio.sleep(0.002)
-                self._wake_shard(shard)
-                continue
-            self.draining.add(shard)
+            shards = [await self.dirty.get()]
+            while len(shards) < SHARDS_AT_ONCE and not self.dirty.empty():
+                shards.append(self.dirty.get_nowait())
+            self.queued.difference_update(shards)
+            self.draining.update(shards)
             try:
-                await drain_shard(conn, self.cases, shard)
+                await drain_shards(conn, self.cases, shards)
             except Stale as error:
-                logger.warning("shard.stale", shard=shard, reason=str(error))  # the next sweep tries again
+                logger.warning("shards.stale", shards=shards, reason=str(error))  # the next sweep tries again
             finally:
-                self.draining.discard(shard)
+                self.draining.difference_update(shards)
+            for shard in self.again.intersection(shards):
+                self.again.discard(shard)
+                self._wake_shard(shard)
+
+
+async def drain_shards(conn: AsyncConnection, cases: CaseDrain, shards: Sequence[int]) -> int:
+    """Drain those of the shards whose locks are free, in common batches. Another worker at one was notified, too."""
+    found = await conn.execute(
+        "SELECT s FROM unnest(%s::integer[]) s WHERE pg_try_advisory_lock(%s, s)",
+        (array(shards), LOCK_SHARD),
+        prepare=True,
+    )
+    held = [row[0] for row in await found.fetchall()]
+    if not held:
+        return 0
+    try:
+        return await cases.drain(conn, held)
+    finally:
+        if not conn.closed:
+            await conn.execute(
+                "SELECT pg_advisory_unlock(%s, s) FROM unnest(%s::integer[]) s", (LOCK_SHARD, array(held)), prepare=True
+            )
 
 
 async def drain_shard(conn: AsyncConnection, cases: CaseDrain, shard: int) -> int:
-    """Drain one shard under its lock; 0 when another worker is at it (that one was notified, too)."""
-    found = await conn.execute("SELECT pg_try_advisory_lock(%s, %s)", (LOCK_SHARD, shard), prepare=True)
-    row = await found.fetchone()
-    if not (row and row[0]):
-        return 0
-    try:
-        return await cases.drain(conn, shard)
-    finally:
-        if not conn.closed:
-            await conn.execute("SELECT pg_advisory_unlock(%s, %s)", (LOCK_SHARD, shard), prepare=True)
+    """Drain one shard under its lock; 0 when another worker is at it."""
+    return await drain_shards(conn, cases, [shard])
 
 
 async def sweep(conn: AsyncConnection, clock: Clock) -> set[int]:

@@ -72,12 +72,19 @@ def opens_at(fact: Fact) -> datetime:
     return fact.seen_at + timedelta(seconds=OPENS_AFTER_SECONDS.get(fact.kind, UNMATCHED_SECONDS))
 
 
-async def claim(conn: AsyncConnection, shard: int, limit: int) -> list[Waiting]:
-    """The next ready facts of a shard, oldest insertion first. Its drainer holds the shard's lock, so no row lock."""
+async def claim(conn: AsyncConnection, shards: Sequence[int], limit: int) -> list[Waiting]:
+    """The next ready facts of these shards, each shard's oldest insertion first; the first shards fill the limit first.
+
+    The caller holds the locks of the shards, so no row is locked.
+    """
     found = await conn.execute(
-        "SELECT fact_id, case_id, fact, opens_at FROM inbox WHERE shard = %s AND status = 'ready' "
-        "ORDER BY position LIMIT %s",
-        (shard, limit),
+        """
+        SELECT f.* FROM unnest(%(shards)s::smallint[]) s CROSS JOIN LATERAL (
+            SELECT fact_id, case_id, fact, opens_at FROM inbox
+            WHERE shard = s AND status = 'ready' ORDER BY position LIMIT %(limit)s) f
+        LIMIT %(limit)s
+        """,
+        {"shards": array(shards), "limit": limit},
         prepare=True,
     )
     return [Waiting(fact_id, case or "", fact, opens) for fact_id, case, fact, opens in await found.fetchall()]
@@ -122,14 +129,14 @@ async def park(conn: AsyncConnection, reasons: Sequence[tuple[str, str]]) -> Non
     )
 
 
-async def wake_waiting(conn: AsyncConnection, refs: Iterable[str], shard: int) -> int:
-    """Facts that waited for one of these references are ready, in the shard of the case that has it."""
+async def wake_waiting(conn: AsyncConnection, refs: Iterable[str]) -> set[int]:
+    """Facts that waited for one of these references are ready; their shards, where the drain finds the case anew."""
     found = await conn.execute(
-        "UPDATE inbox SET status = 'ready', shard = %s WHERE status = 'waiting' AND refs && %s::text[]",
-        (shard, array(refs)),
+        "UPDATE inbox SET status = 'ready' WHERE status = 'waiting' AND refs && %s::text[] RETURNING shard",
+        (array(refs),),
         prepare=True,
     )
-    return found.rowcount
+    return {row[0] for row in await found.fetchall()}
 
 
 async def recheck_waiting(conn: AsyncConnection) -> set[int]:
