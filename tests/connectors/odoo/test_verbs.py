@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -134,6 +135,22 @@ async def test_a_kit_comes_back_as_its_components_and_in_parts(odoo: Lane) -> No
     assert value(note, "amount_minor") == "3570"
     assert dict(await odoo.ledger(note))["121000"] == -35.7
     await odoo.done(move(number, StockItem("KIT", 1, "l1")))
+
+
+async def test_a_unit_to_refurbish_gets_a_repair_order(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 1))
+    odoo.connector.odoo = replace(
+        odoo.connector.odoo, config=odoo.connector.odoo.config.model_copy(update={"repair_orders": True})
+    )
+    mug = StockItem("MUG", 1, "l1")
+    await odoo.done(receive(number, mug))
+    refurbish = move(number, mug, operation="repair_order", disposition="refurbish", to="refurbishment")
+    await odoo.done(refurbish)
+    await odoo.done(refurbish)
+    answer = await odoo.connector.odoo.client.find(f"cf.{refurbish.effect_id}_repair_1")
+    assert answer is not None
+    ((repair),) = await odoo.rows("repair.order", [["id", "=", answer[1]]], "state", "product_qty")
+    assert (repair["state"], repair["product_qty"]) == ("draft", 1)
 
 
 async def test_nothing_moves_that_is_not_there(odoo: Lane) -> None:

@@ -23,7 +23,8 @@ async def check(odoo: Odoo) -> list[Finding]:
         version = await odoo.client.version()
     except ConnectorError as error:
         return [("Odoo answers", False, f"{error.message}: check base_url and that Odoo runs")]
-    fine = version.partition(".")[0].rpartition("~")[2] >= "19"
+    major = version.partition(".")[0].rpartition("~")[2]  # "19.0", or "saas~19.1" where it is hosted
+    fine = major.isdigit() and int(major) >= 19
     found.append((f"Odoo {version}", fine, "" if fine else "this connector speaks JSON-2, which Odoo 19 brings"))
     try:
         await odoo.client.ask("res.users", "context_get")

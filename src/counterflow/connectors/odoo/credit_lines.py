@@ -188,7 +188,7 @@ async def to_the_cent(odoo: Odoo, id: int, group: Group, currency: str) -> None:
         raise Rejected(
             f"Odoo makes {row['amount_total']} {currency} of a credit note over "
             f"{to_major(group.amount_minor, currency)}: compare the taxes of the invoice with the channel's, "
-            "correct the draft, then retry",
+            "correct `taxes` or the products, delete the draft, then retry",
             code="amount",
         )
     largest = max(taxes, key=lambda tax: abs(tax["amount_currency"]))

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 from typing import Literal
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from counterflow.sdk.connector import ConnectorConfig
 from counterflow.sdk.manifest import Feed, Idempotency, Limits, Manifest, Support
@@ -76,6 +77,9 @@ class Config(ConnectorConfig):
         "event", description="Date of documents: when it happened, or the day on which it is booked"
     )
     timezone: str = Field("UTC", description="Time zone of the books: which day an instant belongs to")
+    repair_orders: bool = Field(
+        False, description="Enter a repair order for what is refurbished or repaired (needs the Repairs app)"
+    )
     workers: int = Field(2, ge=1, le=32, description="HTTP workers of this Odoo: so many calls at once, never more")
     per_second: float = Field(20.0, gt=0, description="Calls per second, all processes together")
     page_size: int = Field(100, ge=1, le=1000, description="Documents of one kind per page of the feed")
@@ -86,6 +90,24 @@ class Config(ConnectorConfig):
         description="How long Odoo may still work on a call whose answer was lost (its own retries take up to 24 s): "
         "only then is looked whether it happened",
     )
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError):
+            raise ValueError("is no time zone: use a name as Europe/Berlin") from None
+        return value
+
+    @field_validator("order_reference")
+    @classmethod
+    def _known_placeholders(cls, value: str) -> str:
+        try:
+            value.format(order_number="", order_ref="")
+        except (KeyError, IndexError, ValueError):
+            raise ValueError("may only use {order_number} and {order_ref}") from None
+        return value
 
 
 def manifest_for(config: Config | None = None) -> Manifest:

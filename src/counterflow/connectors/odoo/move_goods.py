@@ -49,7 +49,28 @@ async def send(odoo: Odoo, effect: Effect) -> Done:
         }
         for line in lines
     ]
+    if command.operation == "repair_order" and odoo.config.repair_orders:
+        await _repairs(odoo, effect.effect_id, command, lines, target)
     return await transfers.carry_out(odoo, Document(effect.effect_id, head, "move_ids", moves))
+
+
+async def _repairs(odoo: Odoo, key: str, command: MoveGoods, lines: list[dict[str, Any]], place: int) -> None:
+    """A draft repair order for each line, for people to carry out; entered before the transfer whose end is ours."""
+    documents = [
+        Document(
+            f"{key}_repair_{number}",
+            {
+                "product_id/.id": line["product"],
+                "product_qty": f"{line['quantity']:g}",
+                "lot_id/.id": line["lot"] or None,
+                "product_location_src_id/.id": place,
+                "product_location_dest_id/.id": place,
+                "internal_notes": f"{command.rma_number} {command.disposition}",
+            },
+        )
+        for number, line in enumerate(lines, start=1)
+    ]
+    await odoo.client.load("repair.order", documents)
 
 
 async def _lines(odoo: Odoo, command: MoveGoods, source: int) -> list[dict[str, Any]]:

@@ -120,8 +120,8 @@ async def match_back(odoo: Odoo, moves: Sequence[Row], items: Sequence[StockItem
             if quantity > 0:
                 out = sum(float(m["quantity"]) for m in mine)
                 raise Rejected(
-                    f"{item.quantity} x {item.sku} cannot come back to {order.name}: {out:g} left with it, "
-                    f"{pieces:g} are wanted, {quantity:g} too many with what is back already; look at its returns in Odoo, then retry",
+                    f"{item.quantity} x {item.sku} cannot come back to {order.name}: {out:g} left with it; with what "
+                    f"is back already {quantity:g} would be too many; look at its returns in Odoo",
                     code="over_return",
                     field=item.sku,
                 )
