@@ -8,6 +8,7 @@ import pytest
 
 from counterflow.core.effects import Look
 from counterflow.core.facts import GoodwillGranted
+from counterflow.intake.again import translate_again
 from counterflow.intake.pressure import Bounds, Busy, Pressure
 from counterflow.intake.receive import Intake, TooLarge, UnknownConnection
 from counterflow.sdk.connector import Delivery
@@ -75,6 +76,22 @@ async def test_a_malformed_delivery_is_kept_and_shown_to_a_person(fresh_database
             b"\x00 this is no json",
         )
         assert await world.one("SELECT kind, subject FROM exceptions") == ("malformed_delivery", receipt.delivery_id)
+
+
+async def test_a_malformed_delivery_is_translated_again_when_the_translation_was_mended(fresh_database, monkeypatch):
+    async with a_world(fresh_database) as world, world.intake() as intake:
+        receipt = await intake.receive(delivery(b"R1 please"))
+        assert receipt.status == "malformed"
+        monkeypatch.setattr(world.psp, "translate", lambda d: [request(d.body.decode().split()[0])])
+        for _ in range(2):
+            again = await translate_again(world.pool, world.psp, receipt.delivery_id, "bob", START)
+            assert (again.status, again.facts) == ("translated", 1)
+            await world.settle()
+        assert len(world.psp.applied) == 1
+        assert await world.one("SELECT status, resolution FROM exceptions") == (
+            "resolved",
+            "translated again by bob",
+        )
 
 
 async def test_what_postgres_cannot_store_fails_nobody_else(fresh_database):

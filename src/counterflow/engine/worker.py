@@ -23,7 +23,7 @@ from counterflow.engine.cases import CaseDrain, Handler
 from counterflow.engine.effects import EffectDrain, recover
 from counterflow.engine.feeds import FeedPuller
 from counterflow.sdk.connector import Clock, Connector
-from counterflow.store import connections, cursors, effects, exceptions, inbox
+from counterflow.store import connections, cursors, effects, exceptions, inbox, meta
 from counterflow.store.cases import Stale
 from counterflow.store.exceptions import Raised
 from counterflow.store.pool import Pool, connect
@@ -89,6 +89,7 @@ class Worker:
         """Rows for the connections and a pump for each. `run` does it; a test that steps by hand calls it."""
         now = self.clock()
         async with self.pool.connection() as conn:
+            await meta.check(conn)
             for name, connector in self.connectors.items():
                 await connections.ensure(conn, name, connector.manifest.limits.burst, now)
                 for feed in connector.manifest.feeds:

@@ -7,6 +7,7 @@ from counterflow.store import effects, inbox
 from counterflow.store.pool import Pool
 
 REFRESH_SECONDS = 1.0
+COST_MOST = 20  # counting takes at most a twentieth of the time, however much waits
 
 
 class Busy(Exception):
@@ -39,12 +40,14 @@ class Pressure:
     bounds: Bounds = Bounds()
     full: dict[str, int] = field(default_factory=dict)  # what is full -> how much waits there
     read_at: float = float("-inf")
+    pause: float = REFRESH_SECONDS
 
     async def check(self) -> None:
         """Raise Busy when a bound is reached. Reads at most once a second, and counts no further than the bound."""
-        if time.monotonic() - self.read_at >= REFRESH_SECONDS:
-            self.read_at = time.monotonic()
+        if time.monotonic() - self.read_at >= self.pause:
+            self.read_at = started = time.monotonic()
             await self.refresh()
+            self.pause = max(REFRESH_SECONDS, COST_MOST * (time.monotonic() - started))
         if self.full:
             what = max(self.full, key=lambda name: RETRY_AFTER[name])
             raise Busy(f"{self.full[what]} wait in {what}", RETRY_AFTER[what])
@@ -53,5 +56,5 @@ class Pressure:
         bounds = asdict(self.bounds)
         async with self.pool.connection() as conn:
             waiting = {"inbox": await inbox.backlog(conn, self.bounds.inbox)}
-            waiting |= await effects.backlog(conn, max(bounds.values()))
+            waiting |= await effects.backlog(conn, sum(bounds.values()))
         self.full = {name: count for name, count in waiting.items() if count >= bounds[name]}

@@ -96,7 +96,7 @@ class Intake:
             await self._reject(delivery, error)
             raise
         await self.pressure.check()
-        return await self._enqueue(*self._translate(connector, delivery))
+        return await self._enqueue(*translated(connector, delivery, f"dl_{uuid7().hex}"))
 
     async def tell(self, facts: Sequence[Fact]) -> Receipt:
         """Facts from people and programs of ours (API, console): stored when this returns. Raises Busy."""
@@ -104,38 +104,6 @@ class Intake:
         return await self._enqueue(None, facts, ())
 
     # ---- one delivery ------------------------------------------------------------------------------------------------
-
-    def _translate(self, connector: Connector, delivery: Delivery) -> tuple[Kept, list[Fact], list[Effect]]:
-        delivery_id = f"dl_{uuid7().hex}"
-        facts: list[Fact] = []
-        looks: list[Effect] = []
-        try:
-            key = connector.identify(delivery)
-            facts, signals = split(connector.translate(delivery))
-            facts = [replace(fact, delivery_id=delivery_id) for fact in facts]
-            cause = key or delivery_id
-            looks = [look(delivery.connection, signal, cause, delivery.received_at) for signal in signals]
-            status, reason = ("translated" if facts or looks else "ignored"), ""
-        except Malformed as error:
-            status, reason = "malformed", error.message
-        except Exception as error:  # a bug of the translation: the raw body is kept, so that it can be done again
-            status, reason = "malformed", f"the translation failed: {type(error).__name__}: {error}"[:500]
-        if status == "malformed":
-            facts, looks = [], []
-            key = make_id("raw", delivery.connection, delivery.body.hex())
-        count = len(facts) + len(looks)
-        kept = Kept(
-            delivery_id,
-            delivery.connection,
-            key or delivery_id,
-            dict(delivery.headers),
-            delivery.body,
-            delivery.received_at,
-            status,
-            count,
-            reason.replace("\x00", ""),
-        )
-        return kept, facts, looks
 
     async def _reject(self, delivery: Delivery, error: AuthFailed) -> None:
         headers = "\n".join(f"{name}: {redact(', '.join(values))}" for name, values in delivery.headers.items())
@@ -223,3 +191,36 @@ class Intake:
             f"{kept.connection} sent something that we cannot read ({kept.reason[:300]}). The raw body is kept: "
             "compare it with their documentation, then translate it again",
         )
+
+
+def translated(connector: Connector, delivery: Delivery, delivery_id: str) -> tuple[Kept, list[Fact], list[Effect]]:
+    """The delivery with what it says; a body that cannot be read is `malformed` and says nothing. Pure."""
+    facts: list[Fact] = []
+    looks: list[Effect] = []
+    try:
+        key = connector.identify(delivery)
+        facts, signals = split(connector.translate(delivery))
+        facts = [replace(fact, delivery_id=delivery_id) for fact in facts]
+        cause = key or delivery_id
+        looks = [look(delivery.connection, signal, cause, delivery.received_at) for signal in signals]
+        status, reason = ("translated" if facts or looks else "ignored"), ""
+    except Malformed as error:
+        status, reason = "malformed", error.message
+    except Exception as error:  # a bug of the translation: the raw body is kept, so that it can be done again
+        status, reason = "malformed", f"the translation failed: {type(error).__name__}: {error}"[:500]
+    if status == "malformed":
+        facts, looks = [], []
+        key = make_id("raw", delivery.connection, delivery.body.hex())
+    count = len(facts) + len(looks)
+    kept = Kept(
+        delivery_id,
+        delivery.connection,
+        key or delivery_id,
+        dict(delivery.headers),
+        delivery.body,
+        delivery.received_at,
+        status,
+        count,
+        reason.replace("\x00", ""),
+    )
+    return kept, facts, looks

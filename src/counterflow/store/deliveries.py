@@ -1,10 +1,11 @@
 """Raw deliveries as they arrived, each once; and counts with a few samples of those that nobody vouched for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from psycopg import AsyncConnection
+from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from counterflow.store.codec import encode
@@ -67,6 +68,23 @@ async def known(conn: AsyncConnection, connection: str, delivery_key: str) -> tu
     )
     row = await found.fetchone()
     return (row[0], row[1], row[2]) if row else None
+
+
+async def get(conn: AsyncConnection, delivery_id: str) -> Kept | None:
+    """One delivery, locked."""
+    async with conn.cursor(row_factory=class_row(Kept)) as cursor:
+        await cursor.execute("SELECT * FROM deliveries WHERE delivery_id = %s FOR UPDATE", (delivery_id,))
+        kept = await cursor.fetchone()
+    if kept is None:
+        return None
+    return replace(kept, headers={name: tuple(values) for name, values in kept.headers.items()})
+
+
+async def set_status(conn: AsyncConnection, delivery_id: str, status: str, facts: int, reason: str) -> None:
+    await conn.execute(
+        "UPDATE deliveries SET status = %s, facts = %s, reason = %s WHERE delivery_id = %s",
+        (status, facts, reason, delivery_id),
+    )
 
 
 async def reject(conn: AsyncConnection, connection: str, reason: str, sample: dict[str, str], at: datetime) -> None:

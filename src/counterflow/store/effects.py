@@ -260,13 +260,13 @@ async def next_due(conn: AsyncConnection) -> datetime | None:
 
 
 async def backlog(conn: AsyncConnection, at_most: int) -> dict[str, int]:
-    """Planned effects per priority class, each counted up to `at_most`."""
+    """Planned effects per priority class, in one pass over at most so many."""
     found = await conn.execute(
-        "SELECT class, (SELECT count(*) FROM (SELECT 1 FROM effects WHERE status = 'planned' AND priority = class "
-        "LIMIT %s) t) FROM generate_series(0, %s) class",
-        (at_most, len(PRIORITY_CLASSES) - 1),
+        "SELECT priority, count(*) FROM (SELECT priority FROM effects WHERE status = 'planned' LIMIT %s) t GROUP BY 1",
+        (at_most,),
     )
-    return {PRIORITY_CLASSES[rank]: int(count) for rank, count in await found.fetchall()}
+    counts = dict(await found.fetchall())
+    return {name: int(counts.get(rank, 0)) for rank, name in enumerate(PRIORITY_CLASSES)}
 
 
 # ---- workers that died -----------------------------------------------------------------------------------------------

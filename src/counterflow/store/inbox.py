@@ -210,7 +210,11 @@ async def page(conn: AsyncConnection, status: str, limit: int = 100) -> list[dic
 async def backlog(conn: AsyncConnection, at_most: int) -> int:
     """How many facts are ready or waiting, counted up to `at_most`: the count never costs more than the bound."""
     found = await conn.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM inbox WHERE status IN ('ready', 'waiting') LIMIT %s) t", (at_most,)
+        """
+        SELECT (SELECT count(*) FROM (SELECT 1 FROM inbox WHERE status = 'ready' LIMIT %(most)s) r)
+             + (SELECT count(*) FROM (SELECT 1 FROM inbox WHERE status = 'waiting' LIMIT %(most)s) w)
+        """,
+        {"most": at_most},
     )
     row = await found.fetchone()
     return int(row[0]) if row else 0

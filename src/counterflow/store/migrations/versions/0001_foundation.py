@@ -67,7 +67,7 @@ STATEMENTS = (
     """,
     "CREATE INDEX inbox_ready ON inbox (shard, position) WHERE status = 'ready'",
     "CREATE INDEX inbox_waiting_refs ON inbox USING gin (refs) WHERE status = 'waiting'",
-    "CREATE INDEX inbox_opens ON inbox (opens_at) WHERE status = 'waiting' AND opens_at IS NOT NULL",
+    "CREATE INDEX inbox_waiting ON inbox (opens_at) WHERE status = 'waiting'",
     "CREATE INDEX inbox_recheck ON inbox (fact_id) WHERE status = 'waiting' AND rechecks < 3",
     "CREATE INDEX inbox_parked ON inbox (seen_at) WHERE status = 'parked'",
     # ---- the cases ---------------------------------------------------------------------------------------------------
