@@ -265,7 +265,7 @@ async def backlog(conn: AsyncConnection, at_most: int) -> dict[str, int]:
         "SELECT priority, count(*) FROM (SELECT priority FROM effects WHERE status = 'planned' LIMIT %s) t GROUP BY 1",
         (at_most,),
     )
-    counts = dict(await found.fetchall())
+    counts: dict[int, int] = dict(await found.fetchall())
     return {name: int(counts.get(rank, 0)) for rank, name in enumerate(PRIORITY_CLASSES)}
 
 
