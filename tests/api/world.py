@@ -148,6 +148,7 @@ class World:
         self, path: str, body: Any, role: str = "agent", name: str = "", key: str = "", **more: Any
     ) -> httpx2.Response:
         self.posts += 1
+        self.now += timedelta(seconds=1)  # what is told later happened later
         headers = {**await self.bearer(role, name), "Idempotency-Key": key or f"post-{self.posts}"}
         return await self.client.post(path, json=body, headers=headers, **more)
 
@@ -196,11 +197,11 @@ async def a_world(url: str, bounds: Bounds | None = None, **more: Any) -> AsyncI
         def clock() -> datetime:
             return world.now
 
-        intake = Intake(pool, shops, clock, Pressure(pool, bounds or Bounds()), 10_000)
+        intake = Intake(pool, shops, clock, Pressure(pool, bounds or Bounds()), 100_000)
         names = {"shop": "test", "shop-2": "test", "live": "production"}
         functions = frozenset({"returns", "stock", "refunds"})
         accounts = {name: Account(name, "toy", environment, functions) for name, environment in names.items()}
-        services = Services(pool, intake, setting, accounts, clock, PEPPER, max_body_bytes=10_000, **more)
+        services = Services(pool, intake, setting, accounts, clock, PEPPER, max_body_bytes=100_000, **more)
         app = make_app(services)
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
         async with intake, httpx2.AsyncClient(transport=transport, base_url="http://counterflow.test") as client:

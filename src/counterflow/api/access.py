@@ -29,6 +29,9 @@ PERMISSIONS: dict[str, tuple[str, frozenset[str]]] = {
     "metrics.read": ("", frozenset({"integration", "admin"})),
 }
 
+# What a signature under a refund counts as in the approvals table of the policy.
+SIGNS_AS = {"finance": "finance_controller"}
+
 ROLES = ("reader", "agent", "warehouse", "finance", "integration", "admin")
 FUNCTIONS = ("returns", "stock", "refunds", "books", "settlement")
 
@@ -52,9 +55,14 @@ class Caller:
     channels: tuple[str, ...] | None  # connections whose sales it sees; None: all
     request_key: str = ""
 
+    @property
+    def sees_all_channels(self) -> bool:
+        return not self.key.channels
+
     def act(self, services: Services) -> Act:
         cause = f"{self.key.key_id}:{self.request_key}"
-        return Act(self.key.name, self.key.person, self.key.role, cause, services.clock())
+        role = SIGNS_AS.get(self.key.role, self.key.role)
+        return Act(self.key.name, self.key.person, role, cause, services.clock())
 
 
 async def authenticate(request: Request, services: Services) -> Caller:
@@ -90,11 +98,14 @@ def permit(caller: Caller, permission: str) -> None:
 
 
 def _channels(key: api_keys.ApiKey, services: Services) -> tuple[str, ...] | None:
-    """Connections of the key's environment, and of its channels where it names some. None where nothing is left out."""
+    """Connections of the key's environment, and of its channels where it names some. None where nothing is left out.
+
+    A key that names no channel also sees what belongs to none (blind returns, the engine's exceptions): "".
+    """
     there = {name for name, account in services.accounts.items() if account.environment == key.environment}
-    if not key.channels and len(there) == len(services.accounts):
-        return None
-    return tuple(sorted(there & set(key.channels) if key.channels else there))
+    if key.channels:
+        return tuple(sorted(there & set(key.channels)))
+    return None if len(there) == len(services.accounts) else ("", *sorted(there))
 
 
 def _unknown(detail: str) -> Problem:

@@ -12,7 +12,7 @@ from counterflow.api.reach import case_of, tell
 from counterflow.api.route import The, Who, make_router, needs
 from counterflow.api.services import Services
 from counterflow.api.shapes import CaseId, Cursor, Filter, Limit, Page, Strict, Told
-from counterflow.core.facts import RequestedLine, ReturnCancelled, ReturnRequested
+from counterflow.core.facts import CONSOLE, RequestedLine, ReturnCancelled, ReturnRequested
 from counterflow.core.ids import case_id as make_case_id
 from counterflow.core.ids import make_id
 from counterflow.core.policy.vocabulary import REASONS
@@ -123,7 +123,7 @@ async def open_case(the: The, who: Who, body: ReturnWanted) -> Told:
     if sale is not None:
         _fits(sale, body)
     act = who.act(the)
-    return_ref = f"{people.CONSOLE}{act.name}:return:{make_id('rr', act.cause)}"
+    return_ref = f"{CONSOLE}{act.name}:return:{make_id('rr', act.cause)}"
     lines = tuple(RequestedLine(**{**line.model_dump(), "serials": tuple(line.serials)}) for line in body.lines)
     asked = ReturnRequested(return_ref, sale_ref, lines, body.kind, zone=body.zone)
     return await tell(the, make_case_id(return_ref), act.fact(asked, return_ref))

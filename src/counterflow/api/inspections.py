@@ -10,10 +10,10 @@ from counterflow.api.reach import case_of, known_place, tell
 from counterflow.api.receipts import About, happened, reach_case
 from counterflow.api.route import The, Who, make_router, needs
 from counterflow.api.shapes import CaseId, Page, Told
-from counterflow.core.facts import ItemInspected
+from counterflow.core.facts import CONSOLE, ItemInspected
 from counterflow.core.ids import case_id as make_case_id
 from counterflow.core.ids import make_id
-from counterflow.engine import people, reading
+from counterflow.engine import reading
 
 router = make_router("inspections")
 
@@ -39,7 +39,7 @@ async def inspect(the: The, who: Who, body: Seen) -> Told:
     """Tell what was seen. A later inspection of the same thing supersedes an earlier one."""
     known_place(the, body.place)
     act = who.act(the)
-    inspection_ref = f"{people.CONSOLE}{act.name}:inspection:{body.inspection or make_id('is', act.cause)}"
+    inspection_ref = f"{CONSOLE}{act.name}:inspection:{body.inspection or make_id('is', act.cause)}"
     case_id = await reach_case(the, who, body)
     seen = ItemInspected(
         inspection_ref,

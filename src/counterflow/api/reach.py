@@ -29,7 +29,7 @@ async def case_by(services: Services, caller: Caller, refs: Sequence[str]) -> st
             if target.kind == "case":
                 await case_of(services, caller, target.target)
                 return target.target
-    if caller.channels is not None:
+    if not caller.sees_all_channels:
         raise not_found(f"Nothing is known of {', '.join(refs)}")
     return ""
 

@@ -9,10 +9,10 @@ from counterflow.api import shapes
 from counterflow.api.reach import case_by, case_of, known_place, tell
 from counterflow.api.route import The, Who, make_router, needs
 from counterflow.api.shapes import CaseId, Page, Strict, Told
-from counterflow.core.facts import Counted, ItemsReceived
+from counterflow.core.facts import CONSOLE, Counted, ItemsReceived
 from counterflow.core.ids import case_id as make_case_id
 from counterflow.core.ids import make_id
-from counterflow.engine import people, reading
+from counterflow.engine import reading
 
 router = make_router("receipts")
 
@@ -53,7 +53,7 @@ async def count_receipt(the: The, who: Who, body: Counting) -> Told:
     """Tell what was counted."""
     known_place(the, body.place)
     act = who.act(the)
-    receipt_ref = f"{people.CONSOLE}{act.name}:receipt:{body.receipt or make_id('rt', act.cause)}"
+    receipt_ref = f"{CONSOLE}{act.name}:receipt:{body.receipt or make_id('rt', act.cause)}"
     case_id = await reach_case(the, who, body)
     items = tuple(Counted(i.sku, i.quantity, i.serial, i.lot, i.line_ref, i.condition) for i in body.items)
     received = ItemsReceived(receipt_ref, body.place, items, body.complete)
@@ -87,7 +87,7 @@ async def reach_case(the: The, who: Who, about: About) -> str:
         await case_of(the, who, about.case_id)
         return about.case_id
     refs = about.refs()
-    return await case_by(the, who, refs) if refs or who.channels is not None else ""
+    return await case_by(the, who, refs) if refs or not who.sees_all_channels else ""
 
 
 def happened(at: datetime | None, now: datetime) -> datetime:

@@ -7,7 +7,15 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    StringConstraints,
+)
 from pydantic_core.core_schema import CoreSchema, literal_schema
 
 from counterflow.api.problems import invalid
@@ -46,7 +54,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=4000), AfterVal
 Quantity = Annotated[int, Field(strict=True, ge=1, le=1000)]
 AmountMinor = Annotated[int, Field(strict=True, ge=0, le=10**12, description="Minor units of the case's currency")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$", min_length=3, max_length=3)]
-Instant = Annotated[datetime, AfterValidator(_utc)]
+Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
 
 _ID = "[0-9a-hjkmnp-tv-z]{26}"
 CaseId = Annotated[str, Path(pattern=f"^rc_{_ID}$", max_length=29)]

@@ -27,6 +27,7 @@ ORIGINS = (
 )
 
 OURSELVES = "counterflow"  # the connection of facts that we cause: outcomes and timers
+CONSOLE = "console:"  # and, before their name, of what people tell us themselves: nobody there waits for an answer
 
 
 # ---- the sale --------------------------------------------------------------------------------------------------------

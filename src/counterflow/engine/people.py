@@ -12,6 +12,7 @@ from typing import Any
 from psycopg import AsyncConnection
 
 from counterflow.core.facts import (
+    CONSOLE,
     ApprovalGiven,
     AuthorisationGiven,
     Body,
@@ -29,8 +30,6 @@ from counterflow.intake.accept import accept
 from counterflow.store import exception_queries, exceptions, log, notes
 from counterflow.store.codec import decode_log
 from counterflow.store.notes import Note
-
-CONSOLE = "console:"
 
 
 class Denied(Exception):

@@ -1,6 +1,6 @@
 """Cases as people look for them: lists with filters, and the case that any identifier means.
 
-`channels` everywhere: the connections whose sales may be seen; None sees all, blind returns too.
+`channels` everywhere: the connections whose sales may be seen, "" for cases without a sale; None sees all.
 """
 
 from collections.abc import Sequence

@@ -7,9 +7,9 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-# Engine exceptions belong to no sale; they are seen by those who see everything.
+# Engine exceptions belong to no sale: "" among the channels shows them.
 _SEEN = (
-    "(%(channels)s::text[] IS NULL OR e.case_id <> '' AND EXISTS (SELECT 1 FROM cases c WHERE c.case_id = e.case_id "
+    "(%(channels)s::text[] IS NULL OR e.case_id = '' AND '' = ANY(%(channels)s) OR e.case_id <> '' AND EXISTS (SELECT 1 FROM cases c WHERE c.case_id = e.case_id "
     "AND split_part(c.sale_ref, ':', 1) = ANY(%(channels)s)))"
 )
 

@@ -45,19 +45,20 @@ def answer(work: Work) -> None:
     if not request.authorised_by_channel:
         decision = "approve" if approved else "decline"
         reason = "; ".join(line.because for line in work.lines.values())
-        work.plan(
-            AnswerReturn(
-                request.return_ref,
-                decision,
-                reason[:400],
-                rma(work),
-                tuple(line.key for line in approved),
-                tuple(line.key for line in work.lines.values() if line.authorisation == "declined"),
-            ),
-            f"{request.return_ref}/{decision}/{','.join(sorted(line.key for line in approved))}",
-            work.request_connection,
-            f"{decision} the return: {reason[:200]}",
-        )
+        if work.to_answer:
+            work.plan(
+                AnswerReturn(
+                    request.return_ref,
+                    decision,
+                    reason[:400],
+                    rma(work),
+                    tuple(line.key for line in approved),
+                    tuple(line.key for line in work.lines.values() if line.authorisation == "declined"),
+                ),
+                f"{request.return_ref}/{decision}/{','.join(sorted(line.key for line in approved))}",
+                work.request_connection,
+                f"{decision} the return: {reason[:200]}",
+            )
         notify(work, f"return_{decision}d", decision)
     place = work.setting.routes.place(work.setting.routes.inspection_place)
     coming = Counter(

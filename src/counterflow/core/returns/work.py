@@ -9,6 +9,7 @@ from datetime import datetime
 
 from counterflow.core.effects import AllocationRow, Command, Effect
 from counterflow.core.facts import (
+    CONSOLE,
     ApprovalGiven,
     AuthorisationGiven,
     DisputeMoved,
@@ -235,6 +236,14 @@ class Work:
     alternative: tuple[str, datetime] | None = None  # rail chosen by a person after one failed, and when
     planned: list[Effect] = field(default_factory=list)
     issued_ids: set[str] = field(default_factory=set)
+
+    @property
+    def to_answer(self) -> bool:
+        """Whether a channel asked and waits for our answer: not one that has decided itself, nor a person of ours."""
+        request = self.request
+        return request is not None and not (
+            request.authorised_by_channel or self.request_connection.startswith(CONSOLE)
+        )
 
     def trouble(
         self, kind: str, subject: str, message: str, impact_minor: int = 0, since: datetime | None = None
