@@ -1,6 +1,6 @@
 """Webhooks: what the outside signed gets in, everything else is AuthFailed; a repeat is known as one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -142,13 +142,10 @@ async def a_broken_body(harness: Harness, _: str) -> None:
     bodies = (b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"id": 7, "type": "%s", "data": null}' % topic)
     for body in bodies:
         delivery = harness.sign(body)
-        try:
-            harness.connector.verify(delivery)
-            harness.connector.identify(delivery)
-            harness.connector.translate(delivery)
-        except (Malformed, AuthFailed):
+        if not _gets_in(harness, delivery):
             continue
-        raise AssertionError(f"{body!r} was understood")
+        understood = [_malformed(read, delivery) for read in (harness.connector.identify, harness.connector.translate)]
+        assert any(understood), f"{body!r} was understood"
 
 
 def _with(delivery: Delivery, headers: Mapping[str, tuple[str, ...]]) -> Delivery:
@@ -169,3 +166,14 @@ def _webhook_secrets(harness: Harness) -> dict[str, str]:
         for name in harness.manifest.secret_fields
         if ("webhook" in name or "signing" in name) and harness.config.get(name)
     }
+
+
+def _malformed(read: Callable[[Delivery], object], delivery: Delivery) -> bool:
+    """Whether this verb calls the delivery Malformed; any other error is the connector's own."""
+    try:
+        read(delivery)
+    except Malformed:
+        return True
+    except Exception as error:
+        raise AssertionError(f"{read.__name__} fails with {type(error).__name__} on {delivery.body!r}") from error
+    return False
