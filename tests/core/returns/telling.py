@@ -2,15 +2,21 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from counterflow.core import invariants as system
 from counterflow.core.effects import Effect, PayLeg
 from counterflow.core.facts import (
+    ApprovalGiven,
     Body,
     Counted,
+    DocumentMoved,
     EffectReported,
+    ExceptionResolved,
     Fact,
     ItemInspected,
     ItemsReceived,
+    ParcelMoved,
     PayoutBanked,
     RefundReported,
     RefundSettled,
@@ -22,7 +28,8 @@ from counterflow.core.facts import (
     TimerFired,
 )
 from counterflow.core.ids import fact_id
-from counterflow.core.returns.case import Case, Decision, Place, Routes, Setting, View
+from counterflow.core.returns import invariants
+from counterflow.core.returns.case import Case, Decision, Place, Routes, Setting, UnitView, View
 from counterflow.core.returns.decide import decide
 from counterflow.core.sale import Payment, Sale, SoldLine, Tax
 from counterflow.policies import default
@@ -75,7 +82,12 @@ class Story:
     """One case and its world. Every body told becomes a fact one minute later; `settle` answers all open effects."""
 
     def __init__(self, sold: Sale | None = None, setting: Setting = SETTING) -> None:
-        self.sale = sold or sale()
+        self.begin(sold or sale(), setting)
+        self.told_sale()
+
+    def begin(self, sold: Sale, setting: Setting = SETTING) -> "Story":
+        """A case that has not heard of its sale yet."""
+        self.sale = sold
         self.setting = setting
         self.now = START
         self.case = Case("rc_test")
@@ -84,8 +96,11 @@ class Story:
         self.answered: set[str] = set()
         self.refuse: dict[str, str] = {}  # effect kind -> outcome instead of done
         self.count = 0
-        if sold is not None or sold is None:
-            self.tell(SaleRecorded(self.sale), "shop")
+        return self
+
+    def told_sale(self) -> "Story":
+        self.tell(SaleRecorded(self.sale), "shop")
+        return self
 
     @property
     def view(self) -> View:
@@ -125,6 +140,9 @@ class Story:
         self.told.append(fact)
         self.decisions.append(decision)
         self.case = decision.case
+        broken = [f for f in invariants.check(self.case, decision.view, self.setting) if not f.holds]
+        broken += [f for f in system.within([decision.view], self.case.effects) if not f.holds]
+        assert not broken, (fact.body, broken)
         return decision
 
     def request(self, *lines: RequestedLine, **more: object) -> "Story":
@@ -166,7 +184,7 @@ class Story:
     def payout(self, ref: str = "po_1") -> "Story":
         """The provider pays out, the bank books it, the ERP clears it: for every leg that has succeeded."""
         for leg in [leg for leg in self.view.legs if leg.state == "succeeded"]:
-            self.tell(RefundSettled(leg.refund_ref, ref, leg.amount_minor, "EUR"), "psp", "psp")
+            self.tell(RefundSettled(leg.refund_ref, ref, leg.amount_minor, self.sale.currency), "psp", "psp")
         self.tell(PayoutBanked(ref, "bank_1"), "bank", "bank")
         self.tell(SettlementPosted(ref, "BNK1"), "odoo", "erp")
         return self
@@ -180,6 +198,57 @@ class Story:
     ) -> "Story":
         body = RefundReported(ref, "pi_1", amount, self.sale.currency, status, **more)  # type: ignore[arg-type]
         self.tell(body, "psp", origin)
+        return self
+
+    def parcel(self, stage: str, *refs: str) -> "Story":
+        self.tell(ParcelMoved(stage, "1Z", refs), "carrier", "carrier")
+        return self
+
+    def resolve(self, kind: str, action: str = "resolve") -> "Story":
+        """A person settles the open exception of this class."""
+        open_ = next(e for e in self.view.exceptions if e.kind == kind)
+        self.tell(ExceptionResolved(open_.exception_id, action, "kim", "looked at it"), "console:kim", "person")
+        return self
+
+    def sign(self, by: str = "lea", role: str = "cs_lead", amount: int | None = None, granted: bool = True) -> "Story":
+        """Sign the intent that waits, for what it asks unless said otherwise."""
+        intent = next(i for i in self.view.intents if i.state in ("proposed", "held"))
+        asked = intent.amount_minor if amount is None else amount
+        self.tell(ApprovalGiven(intent.intent_id, asked, by, role, granted), f"console:{by}", "person")
+        return self
+
+    def answer(self, kind: str, outcome: str, ref: str = "", **values: str) -> "Story":
+        """The newest effect of a kind ends this way."""
+        effect = [e for e in self.effects if e.kind == kind][-1]
+        self.answered.add(effect.effect_id)
+        self.outcome(effect, outcome, ref, **values)
+        return self
+
+    def document(self, posting: str, state: str = "posted", ref: str = "RINV9", **more: object) -> "Story":
+        """Somebody moves a document in the ERP."""
+        self.tell(DocumentMoved(ref, posting, state, **more), "odoo", "erp_user")  # type: ignore[arg-type]
+        return self
+
+    def unit(self, n: int = 0) -> UnitView:
+        return self.view.units[n]
+
+    def commands(self, kind: str) -> list[Any]:
+        return [e.command for e in self.effects if e.kind == kind]
+
+    def exchange(self) -> str:
+        return self.view.exchange.state if self.view.exchange is not None else ""
+
+    def credited(self) -> int:
+        return sum(note.amount_minor for note in self.commands("PostCreditNote"))
+
+    def full(self) -> "Story":
+        """Ask, hand in, inspect: up to the refund, everything answered."""
+        return self.request().settle().receive().settle().inspect().settle()
+
+    def closed(self) -> "Story":
+        """Pay out, and expect the end."""
+        self.payout()
+        assert self.view.status == "closed", (self.view.waiting, self.view.postings, self.exceptions())
         return self
 
     def wait(self, **span: float) -> "Story":

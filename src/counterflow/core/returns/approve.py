@@ -1,5 +1,7 @@
 """Who has to sign a refund intent, and who has signed it: the approvals table is asked for the whole case."""
 
+from collections.abc import Collection
+
 from counterflow.core.facts import RequestedLine
 from counterflow.core.money import Money
 from counterflow.core.policy import Review
@@ -13,8 +15,11 @@ assert isinstance(_ROLES, Word)
 _RANK = {str(role): rank for rank, role in enumerate(_ROLES.words)}  # who may sign for whom, the highest last
 
 
-def approved(work: Work, intent: Intent) -> bool:
-    """Whether the intent may go: enough different people of the role have signed its very amount, and none refused."""
+def approved(work: Work, intent: Intent, waves: Collection[str]) -> bool:
+    """Whether the intent may go: enough different people of the role have signed its very amount, and none refused.
+
+    A signature under an earlier one of the `waves` holds for what that wave could not pay, up to what was signed.
+    """
     assert work.sale is not None
     paid_before = sum(leg.amount_minor for leg in work.legs.values() if leg.origin == "ours")
     due = work.entitled_minor - work.offset_minor
@@ -25,7 +30,8 @@ def approved(work: Work, intent: Intent) -> bool:
     signed: dict[str, bool] = {}
     for body in work.signed:
         meant = (body.intent_id, body.amount_minor) == (intent.intent_id, intent.amount_minor)
-        if meant and (not body.granted or _RANK.get(body.role, 0) >= _RANK[role]):
+        rest = body.intent_id in waves and body.amount_minor >= paid_before + intent.amount_minor
+        if (meant or rest) and (not body.granted or _RANK.get(body.role, 0) >= _RANK[role]):
             signed[body.by] = body.granted
     refused = [by for by, granted in signed.items() if not granted]
     if refused:

@@ -112,9 +112,9 @@ def _documents(work: Work) -> None:
             work.trouble(
                 "document_cancelled",
                 posting.document_ref,
-                f"{posting.kind.replace('_', ' ')} {posting.document_name or posting.document_ref} was cancelled in "
-                f"the ERP by {posting.cancelled_by}: post it again there, or resolve this with the reason. The money is "
-                "not touched",
+                f"{posting.kind.replace('_', ' ')} {posting.document_name or posting.document_ref} was cancelled "
+                f"in the ERP by {posting.cancelled_by}: post it again there, or resolve this with the reason. The "
+                "money is not touched",
                 posting.amount_minor,
                 posting.since,
             )

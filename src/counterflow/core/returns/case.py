@@ -231,6 +231,7 @@ class View:
     entitled_minor: int = 0
     paid_minor: int = 0  # legs succeeded, by anyone
     pending_minor: int = 0  # legs on their way or unknown
+    unpaid_minor: int = 0  # credited against what the customer has not paid yet
     lines: tuple[LineView, ...] = ()
     units: tuple[UnitView, ...] = ()
     components: tuple[ComponentView, ...] = ()

@@ -107,13 +107,6 @@ def _goods(work: Work, unit: Unit) -> None:
             unit.unit_id,
             f"lot {unit.lot} of {unit.sku} came back, {unit.lot_sold} is on the delivery: swap the two on record",
         )
-    if unit.lot_status == "recalled" and unit.disposition == "restock" and unit.goods == "dispositioned":
-        work.trouble(
-            "recalled_in_stock",
-            unit.unit_id,
-            f"{unit.sku} of a recalled lot is back on the shelf at {unit.place}: pull it out, and ask who bought it",
-            line.unit_minor,
-        )
     _identity(work, unit)
 
 

@@ -1,8 +1,8 @@
 """Credit notes: how much of what is owed has to stand in the ledger now, on which lines and taxes of the sale.
 
 Level-triggered like the money: what has to be credited, less what the notes issued or adopted so far credit, is the
-next note. So a leg that comes back and is paid again on another rail needs none, and what was paid twice gets none until
-a person says what becomes of it.
+next note. So a leg that comes back and is paid again on another rail needs none, and what was paid twice gets none
+until a person says what becomes of it.
 """
 
 from collections import Counter
@@ -244,7 +244,9 @@ def _breaks(work: Work, done: int, target: int) -> None:
     """What stands in the ledger and cannot be explained is for a person, never smoothed."""
     assert work.sale is not None
     owed = work.entitled_minor - work.offset_minor
-    if (over := done - max(target, owed)) > 0:
+    offset = sum(n.offset_minor for n in (e.command for e in work.effects) if isinstance(n, PostCreditNote))
+    over = max(0, done - max(target, owed)) + max(0, offset - work.offset_minor)
+    if over > 0:
         work.trouble(
             "over_credited",
             f"credit/{over}",

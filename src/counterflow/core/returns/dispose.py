@@ -47,8 +47,8 @@ def choose(work: Work, unit: Unit) -> None:
 
 def stock(work: Work) -> None:
     """Plan receipts, then moves, then instructions; what is posted makes a disposition executed."""
-    _positions(work)
     _adopt_receipts(work)
+    _positions(work)
     if work.sale is not None:
         _receive(work)
         _move(work)
@@ -76,12 +76,14 @@ def _positions(work: Work) -> None:
 
 def _adopt_receipts(work: Work) -> None:
     """A stock receipt that a person made in the ERP stands for ours (edge case 87)."""
+    receipts = (e.command for e in work.effects if isinstance(e.command, ReceiveGoods))
+    booked = {unit_id for receipt in receipts for item in receipt.items for unit_id in item.unit_ids}
     for document_ref, fact in work.foreign.items():
         body = fact.body
         if not isinstance(body, DocumentMoved) or body.posting != "receive_goods" or body.state == "cancelled":
             continue
-        mine = [u for u in work.units.values() if _to_book(u) and not u.erp_location and u.sku == body.sku]
-        mine = mine[: body.quantity or None]
+        free = (u for u in work.units.values() if u.unit_id not in booked and not u.erp_location)
+        mine = [u for u in free if _to_book(u) and u.sku == body.sku][: body.quantity or None]
         if not mine:
             continue
         subject = ",".join(u.unit_id for u in mine)

@@ -42,7 +42,6 @@ CLASSES: dict[str, Class] = {
     "not_counted": Class("medium", "warehouse", 48, "search-for-goods"),
     "disposition_unclear": Class("low", "warehouse", 48, "choose-a-disposition"),
     "disposition_hold": Class("low", "warehouse", 72, "choose-a-disposition"),
-    "recalled_in_stock": Class("high", "quality", 4, "recall", ("resolve",)),
     "quarantine": Class("low", "quality", 168, "release-quarantine"),
     "refund_unroutable": Class(
         "high", "customer_service", 24, "pay-another-way", ("pay_store_credit", "pay_bank", "resolve")

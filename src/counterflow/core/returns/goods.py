@@ -122,8 +122,9 @@ def _arrive(work: Work, unit: Unit, body: ItemsReceived, fact: Fact) -> None:
     if unit.goods in GOODS_HERE or unit.move(state, fact.occurred_at):
         unit.place, unit.custodian = body.place, "third_party" if body.third_party else body.place
         unit.third_party, unit.waived = body.third_party, False
+        came_home = bool(unit.legal_entity)  # what another legal entity had is booked where we get it
         unit.legal_entity = _foreign_entity(work, body)
-        if not unit.receipt_ref:
+        if not unit.receipt_ref or came_home:
             unit.receipt_ref, unit.receipt_place, unit.received_at = body.receipt_ref, body.place, fact.occurred_at
         if unit.handed_over_at is None:
             unit.handed_over_at = fact.occurred_at

@@ -36,6 +36,8 @@ def pay(work: Work) -> None:
 
 def _known_intents(work: Work) -> None:
     """The intents whose legs were issued, or that others fulfilled, with the state that their legs give."""
+    sent = ((e.command.intent_id, e.because) for e in work.all_effects() if isinstance(e.command, PayLeg))
+    whys = {intent_id: because.partition(": ")[2] for intent_id, because in sent}
     groups: dict[str, list[Leg]] = {}
     for leg in work.legs.values():
         groups.setdefault(leg.intent_id, []).append(leg)
@@ -46,30 +48,55 @@ def _known_intents(work: Work) -> None:
             state = "fulfilled" if len(alive) == len(legs) else "partly_fulfilled"
         else:
             state = "partly_fulfilled" if paid else "released" if alive else "superseded"
-        because = "" if legs[0].origin == "ours" else f"made by {legs[0].origin}, not by us"
-        work.intents[intent_id] = Intent(intent_id, sum(leg.amount_minor for leg in legs), state, because=because)
+        amount = sum(leg.amount_minor for leg in legs)
+        because = whys.get(intent_id, f"made by {legs[0].origin}, not by us")
+        signed = sorted({a.by for a in work.signed if a.granted and a.intent_id == intent_id})
+        work.intents[intent_id] = Intent(intent_id, amount, state, signed, because=because)
 
 
 def _propose(work: Work, gap: int) -> None:
-    waves = {e.command.intent_id for e in work.effects if isinstance(e.command, PayLeg)}
+    """Ask for the approval of the next wave and release it; what no rail carries now is a wave of its own."""
+    waves = {e.command.intent_id for e in work.all_effects() if isinstance(e.command, PayLeg)}
     intent = Intent(make_id("ri", work.case_id, "wave", len(waves)), gap, "proposed")
     work.intents[intent.intent_id] = intent
     intent.holds = [f"{name} ({who})" for name, who in work.holds.items()]
     if work.is_open(*HOLDS):
         intent.holds.append("an exception has to be resolved first")
-    if not approved(work, intent):
+    if not approved(work, intent, waves):
         return
-    intent.state = "held" if intent.holds else "approved"
     if any(leg.state in ("unknown", "submitting") for leg in work.legs.values()):
-        intent.state = "held"
         intent.holds.append("another leg is not known yet")
-    if intent.state == "held":
+    intent.state = "held" if intent.holds else "approved"
+    if intent.holds:
         return
-    sent = [_issue(work, intent, n, planned) for n, planned in enumerate(_route(work, gap))]
-    if all(sent):
-        intent.state = "released"
-    elif intent.holds:
-        intent.state = "held"
+    legs = _route(work, gap)
+    sent = sum(_issue(work, intent, n, leg) for n, leg in enumerate(legs))
+    if sent:
+        work.legs = dict(sorted(work.legs.items(), key=lambda each: each[1].origin != "ours"))
+        work.intents.clear()
+        _known_intents(work)
+    if 0 < sent < gap:
+        _propose(work, gap - sent)
+    elif not sent:
+        _stuck(work, intent, legs)
+
+
+def _stuck(work: Work, intent: Intent, legs: tuple[PlannedLeg, ...]) -> None:
+    """Say why nothing can be paid: it waits for a dispute, or nobody can pay it this way."""
+    assert work.sale is not None
+    for n, leg in enumerate(legs):
+        if leg.state == "held":
+            intent.holds.append(leg.reason)
+            intent.state = "held"
+            continue
+        why = (leg.reason or f"no connection pays by {leg.rail}").replace("_", " ")
+        work.trouble(
+            "refund_unroutable",
+            f"{intent.intent_id}/{n}",
+            f"{Money(work.sale.currency, leg.amount_minor)} cannot go back by itself: {why}. Ask the customer for "
+            "another way, then resolve with pay_store_credit or pay_bank",
+            leg.amount_minor,
+        )
 
 
 def _route(work: Work, gap: int) -> tuple[PlannedLeg, ...]:
@@ -131,25 +158,13 @@ def _alternatives(work: Work) -> tuple[str, ...]:
     return () if tried else (rail,)
 
 
-def _issue(work: Work, intent: Intent, n: int, leg: PlannedLeg) -> bool:
-    """Issue one leg, or say why nobody can pay it; whether it is on its way."""
+def _issue(work: Work, intent: Intent, n: int, leg: PlannedLeg) -> int:
+    """Issue one leg; its amount if it is on its way, else 0."""
     sale = work.sale
     assert sale is not None
-    if leg.state == "held":
-        intent.holds.append(leg.reason)
-        return False
-    connection = _payer(work, leg)
-    amount = Money(sale.currency, leg.amount_minor)
-    if leg.state == "unroutable" or not connection:
-        why = (leg.reason or f"no connection pays by {leg.rail}").replace("_", " ")
-        work.trouble(
-            "refund_unroutable",
-            f"{intent.intent_id}/{n}",
-            f"{amount} cannot go back by itself: {why}. Ask the customer for another way, then resolve with "
-            "pay_store_credit or pay_bank",
-            leg.amount_minor,
-        )
-        return False
+    connection = _payer(work, leg) if leg.state == "planned" else ""
+    if not connection:
+        return 0
     leg_id = make_id("rl", work.case_id, intent.intent_id, n)
     effect = work.plan(
         PayLeg(
@@ -167,12 +182,12 @@ def _issue(work: Work, intent: Intent, n: int, leg: PlannedLeg) -> bool:
         ),
         leg_id,
         connection,
-        f"refund {amount} by {leg.rail}: {intent.because or 'owed'}",
+        f"refund {Money(sale.currency, leg.amount_minor)} by {leg.rail}: {intent.because or 'owed'}",
         scope=f"payment:{leg.payment_ref}",
     )
-    if effect is not None and isinstance(effect.command, PayLeg):
-        work.legs[leg_id] = issued(effect, effect.command)
-    return True
+    assert effect is not None and isinstance(effect.command, PayLeg)  # a new wave has new keys
+    work.legs[leg_id] = issued(effect, effect.command)
+    return leg.amount_minor
 
 
 def _payer(work: Work, leg: PlannedLeg) -> str:

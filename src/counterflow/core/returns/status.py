@@ -80,7 +80,8 @@ def closed(work: Work, open_exceptions: tuple[str, ...]) -> bool:
     booked = {p.subject for p in work.postings.values() if p.kind == "refund_payment" and p.state == "settled"}
     if any(leg.leg_id not in booked for leg in legs):
         return False
-    return all(work.state_of(e.effect_id) in _ENDED for e in work.all_effects() if e.priority != "background")
+    others = (e for e in work.all_effects() if e.priority not in ("money", "background"))
+    return all(work.state_of(e.effect_id) in _ENDED for e in others)
 
 
 def status(work: Work, open_exceptions: tuple[str, ...]) -> str:
@@ -112,12 +113,7 @@ def status(work: Work, open_exceptions: tuple[str, ...]) -> str:
         return "requested" if work.request is not None else "draft"
     if any(u.goods in ("label_issued", "handed_over", "in_transit", "delivered_unreceived") for u in units):
         return "awaiting_goods"
-    if any(u.goods == "expected" for u in units):
-        answered = (
-            work.request is None
-            or work.request.authorised_by_channel
-            or any(e.kind == "AnswerReturn" and work.state_of(e.effect_id) == "done" for e in work.effects)
-        )
-        if answered:
-            return "awaiting_goods"
+    told = any(e.kind == "AnswerReturn" and work.state_of(e.effect_id) == "done" for e in work.effects)
+    if any(u.goods == "expected" for u in units) and (told or not work.to_answer):
+        return "awaiting_goods"
     return "authorised" if answers == {"approved"} else "partially_authorised"

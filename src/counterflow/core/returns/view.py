@@ -51,6 +51,7 @@ def freeze(work: Work, memory: Mapping[str, str]) -> View:
         entitled_minor=work.entitled_minor,
         paid_minor=sum(leg.amount_minor for leg in legs_live if leg.state in LEG_PAID),
         pending_minor=sum(leg.amount_minor for leg in legs_live if leg.state in LEG_OPEN),
+        unpaid_minor=work.unpaid_minor,
         lines=tuple(
             LineView(
                 line.wanted.line_ref,
@@ -126,7 +127,7 @@ def freeze(work: Work, memory: Mapping[str, str]) -> View:
                 p.effect_id,
                 p.origin,
             )
-            for p in work.postings.values()
+            for p in sorted(work.postings.values(), key=lambda p: not p.effect_id)  # adopted ones last
         ),
         exchange=_exchange(work),
         exceptions=found,
