@@ -93,6 +93,10 @@ class Lane:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    async def calls(self) -> dict[str, int]:
+        """How often each method was called."""
+        return dict((await self.client.get("/_sim/calls")).json())
+
     async def sale(self, *lines: tuple[str, int], invoice: bool = True, pay: bool = True, deliver: bool = True) -> str:
         """Sell, deliver, invoice and take the money; the order's number."""
         self.sales += 1

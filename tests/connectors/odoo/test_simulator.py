@@ -502,6 +502,18 @@ async def test_scrap_into_a_write_off_location_posts_at_once_and_without_stock_d
         assert accounts["612500"] == 10.0
 
 
+async def test_a_scrap_order_that_is_done_scraps_again() -> None:
+    async with odoo() as sim:
+        sale = await sim.sale()
+        await sim.receive(sale, quantity=2)
+        place, product = sim.ids["locations"]["WH/Quarantine"], sale["moves"][0]["product_id"]
+        (scrap,) = await sim.call("stock.scrap/create", vals_list=[{"product_id": product, "location_id": place}])
+        before = await sim.one("stock.scrap", scrap, "name")
+        assert [await sim.call("stock.scrap/action_validate", ids=[scrap]) for _ in range(2)] == [True, True]
+        after = await sim.one("stock.scrap", scrap, "name", "move_ids")
+        assert (len(after["move_ids"]), after["name"] != before["name"]) == (2, True)
+
+
 async def test_a_kit_leaves_and_returns_as_components() -> None:
     async with odoo() as sim:
         sale = await sim.sale(lines=[{"sku": "KIT", "quantity": 2}])

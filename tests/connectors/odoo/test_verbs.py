@@ -137,6 +137,22 @@ async def test_a_kit_comes_back_as_its_components_and_in_parts(odoo: Lane) -> No
     await odoo.done(move(number, StockItem("KIT", 1, "l1")))
 
 
+async def test_an_odoo_without_manufacturing_has_no_kits() -> None:
+    async with lane() as odoo:
+        number = await odoo.sale(("MUG", 1))
+
+        async def no_such_field(*_: Any, **__: Any) -> dict[str, Any]:
+            return {}
+
+        ask, odoo.connector.odoo.client.ask = odoo.connector.odoo.client.ask, no_such_field  # type: ignore[method-assign]
+        assert await odoo.connector.odoo.names.kits() is False
+        odoo.connector.odoo.client.ask = ask  # type: ignore[method-assign]
+        mug = StockItem("MUG", 1, "l1")
+        await odoo.done(receive(number, mug))
+        await odoo.done(move(number, mug))
+        assert not [label for label in await odoo.calls() if "mrp" in label]
+
+
 async def test_a_unit_to_refurbish_gets_a_repair_order(odoo: Lane) -> None:
     number = await odoo.sale(("MUG", 1))
     odoo.connector.odoo = replace(

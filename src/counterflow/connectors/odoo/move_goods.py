@@ -45,7 +45,7 @@ async def send(odoo: Odoo, effect: Effect) -> Done:
             "product_uom_qty": f"{line['quantity']:g}",
             "location_id/.id": source,
             "location_dest_id/.id": target,
-            "lot_ids/.id": [line["lot"]] if line["lot"] else None,
+            **({"lot_ids/.id": [line["lot"]]} if line["lot"] else {}),
         }
         for line in lines
     ]

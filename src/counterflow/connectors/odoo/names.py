@@ -45,6 +45,7 @@ class Names:
         self._products: dict[str, Product] = {}
         self._warehouses: dict[str, dict[str, Any]] = {}
         self._taxes: dict[int, dict[str, Any]] = {}
+        self._kits: bool | None = None
 
     def place(self, place: str) -> PlaceConfig:
         found = self.config.places.get(place)
@@ -72,6 +73,13 @@ class Names:
             rows = await self.client.search("stock.location", [["usage", "=", "customer"]], ["id"], 1, "id")
             self._ids[key] = self._only(rows, "usage = customer")
         return self._ids[key]
+
+    async def kits(self) -> bool:
+        """Whether this Odoo has kits at all: without the Manufacturing app there is not even the field."""
+        if self._kits is None:
+            answer = await self.client.ask("stock.move", "fields_get", allfields=["bom_line_id"], attributes=["type"])
+            self._kits = isinstance(answer, dict) and "bom_line_id" in answer
+        return self._kits
 
     async def operation(self, place: str, direction: str) -> int:
         """The operation type of a place; direction: in | internal."""

@@ -18,7 +18,6 @@ _MOVE = (
     "picking_id",
     "partner_id",
     "sale_line_id",
-    "bom_line_id",
     "lot_ids",
     "reference_ids",
     "location_dest_id",
@@ -65,7 +64,8 @@ async def order_of(odoo: Odoo, order_number: str, order_ref: str) -> Order:
 
 async def moves_of(odoo: Odoo, order: Order) -> list[Row]:
     """All stock moves of the order: deliveries, and what came back."""
-    rows = await odoo.client.search("stock.move", [["sale_line_id.order_id", "=", order.id]], _MOVE, order="id")
+    fields = (*_MOVE, "bom_line_id") if await odoo.names.kits() else _MOVE
+    rows = await odoo.client.search("stock.move", [["sale_line_id.order_id", "=", order.id]], fields, order="id")
     return [row for row in rows if row["state"] != "cancel"]
 
 
@@ -130,6 +130,8 @@ async def match_back(odoo: Odoo, moves: Sequence[Row], items: Sequence[StockItem
 
 async def kit_of(odoo: Odoo, product_id: int, quantity: int) -> list[tuple[int, float]]:
     """The components of so many kits by their phantom bill of materials; [] for what is no kit."""
+    if not await odoo.names.kits():
+        return []
     lines = await odoo.client.search(
         "mrp.bom.line",
         [
@@ -172,7 +174,7 @@ async def lot_ids(odoo: Odoo, items: Sequence[StockItem]) -> dict[tuple[int, str
     return lots
 
 
-async def lower_ordered(odoo: Odoo, order: Order, moves: Sequence[Row]) -> None:
+async def lower_ordered(odoo: Odoo, order: Order) -> None:
     """Keep the order from going back to "to invoice" once a unit is both back and credited.
 
     With invoice_policy `order` Odoo would offer the returned unit for a second invoice. The target is absolute (what is
@@ -183,13 +185,15 @@ async def lower_ordered(odoo: Odoo, order: Order, moves: Sequence[Row]) -> None:
         [["order_id", "=", order.id], ["product_id.invoice_policy", "=", "order"], ["product_id.type", "=", "consu"]],
         ["product_uom_qty", "qty_delivered", "qty_invoiced"],
     )
+    lines = [line for line in lines if max(line["qty_delivered"], line["qty_invoiced"]) < line["product_uom_qty"]]
+    moves = await moves_of(odoo, order) if lines else []
     for line in lines:
         open_out = [
             m
             for m in moves
             if m["sale_line_id"] == line["id"] and m["state"] != "done" and m["location_dest_usage"] == "customer"
         ]
-        if any(m["bom_line_id"] for m in open_out):
+        if any(m.get("bom_line_id") for m in open_out):
             continue  # an open kit delivery is counted in components
         on_its_way = sum(float(m["product_uom_qty"]) for m in open_out)
         target = max(line["qty_delivered"] + on_its_way, line["qty_invoiced"])

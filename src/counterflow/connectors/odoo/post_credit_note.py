@@ -8,7 +8,7 @@ from typing import Any
 
 from counterflow.connectors.odoo.client import Document
 from counterflow.connectors.odoo.credit_lines import Group, cells, group_by_invoice, to_the_cent
-from counterflow.connectors.odoo.original import Order, lower_ordered, moves_of, order_of
+from counterflow.connectors.odoo.original import Order, lower_ordered, order_of
 from counterflow.connectors.odoo.receivable import match, open_lines
 from counterflow.connectors.odoo.session import Odoo, done, names_of
 from counterflow.core.effects import Effect, PostCreditNote
@@ -54,7 +54,7 @@ async def send(odoo: Odoo, effect: Effect) -> Done:
     result = await _read(odoo, command, ids[0])
     if result is None:
         raise Rejected("Odoo did not post the credit note: post it there, then retry")
-    await lower_ordered(odoo, order, await moves_of(odoo, order))
+    await lower_ordered(odoo, order)
     await odoo.say(MODEL, ids[0], f"{command.rma_number} for {command.order_number}: {command.reason}.")
     return result
 

@@ -37,7 +37,7 @@ async def send(odoo: Odoo, effect: Effect) -> Done:
     }
     document = Document(effect.effect_id, head, "move_ids", [_line(back, source, target) for back in backs])
     result = await transfers.carry_out(odoo, document)
-    await lower_ordered(odoo, order, moves)
+    await lower_ordered(odoo, order)
     pieces = ", ".join(f"{item.quantity} x {item.sku}" for item in command.items)
     name = dict(result.values)["name"]
     await odoo.say("sale.order", order.id, f"{command.rma_number}: {pieces} came back to {command.place} ({name}).")
@@ -50,15 +50,17 @@ def _line(back: Back, source: int, target: int) -> dict[str, Any]:
         "product_uom_qty": f"{back.quantity:g}",
         "location_id/.id": source,
         "location_dest_id/.id": target,
-        "lot_ids/.id": [back.lot_id] if back.lot_id else None,
     }
+    if back.lot_id:
+        line["lot_ids/.id"] = [back.lot_id]
     if (move := back.move) is not None:
         line |= {
             "origin_returned_move_id/.id": move["id"],
             "move_orig_ids/.id": [move["id"]],
             "sale_line_id/.id": move["sale_line_id"],
-            "bom_line_id/.id": move["bom_line_id"],  # without it a kit's delivered quantity never drops
             "to_refund": True,
             "reference_ids/.id": move["reference_ids"],
         }
+        if move.get("bom_line_id"):
+            line["bom_line_id/.id"] = move["bom_line_id"]  # without it a kit's delivered quantity never drops
     return line
