@@ -74,6 +74,16 @@ async def test_an_answer_against_the_shops_own_is_a_conflict():
     assert isinstance(outcome, Conflict) and outcome.actual == "OPEN"
 
 
+async def test_a_return_that_is_approved_in_part_says_so():
+    """Shopify answers a return as a whole; what is declined stays ours to tell."""
+    shop = Shop()
+    order = await shop.place(SHIRT)
+    ret = await shop.request(order, "SHIRT")
+    await send(shop, shop.effect(AnswerReturn(return_ref(ret), "approve", "", "", ("1",), ("2",))))
+    assert the_return(shop, ret)["status"] == "OPEN"
+    assert "Return partly declined" in (shop.world.get("orders", order["id"]) or {})["tags"]
+
+
 # ---- milestones ------------------------------------------------------------------------------------------------------
 
 
@@ -146,7 +156,7 @@ async def test_milestones_are_tags_and_the_return_is_closed():
 
 
 async def test_a_replacement_that_the_return_carries_is_added_to_its_order():
-    shop = Shop()
+    shop = Shop(native_exchanges=True)
     await shop.act("add_product", sku="HOODIE", price_minor=25_00, stock={"Warehouse": 9})
     order = await shop.place(SHIRT)
     ret = await shop.request(order, "SHIRT")

@@ -26,6 +26,7 @@ DECLINE_REASONS = (
 )
 DECLINE_NOTE_CHARACTERS = 500
 TAGS = {"received": "Return received", "refunded": "Return refunded", "dispositioned": "Return inspected"}
+PARTLY = "Return partly declined"
 # Shopify takes one disposition for each piece, for ever, so that only what is final is told (edge case 43).
 DISPOSITIONS = {
     "restock": "RESTOCKED",
@@ -54,8 +55,10 @@ async def answer(client: Client, command: AnswerReturn) -> Done:
             code="return_status",
         )
     # Before the answer: whoever reads the return afterwards knows that it is ours.
-    tag = answered_tag(command.decision, id_)
-    await client.call(documents.ADD_TAGS, id=found["order"]["id"], tags=[tag])
+    tags = [answered_tag(command.decision, id_)]
+    if command.decision == "approve" and command.declined:
+        tags.append(PARTLY)  # Shopify answers a return as a whole
+    await client.call(documents.ADD_TAGS, id=found["order"]["id"], tags=tags)
     if command.decision == "approve":
         await client.call(documents.APPROVE, id=id_)
     else:

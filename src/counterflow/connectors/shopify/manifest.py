@@ -121,6 +121,11 @@ class Config(ConnectorConfig):
     )
     shipping_sku: str = Field("SHIPPING", description="SKU under which the ERP sells shipping")
     country: str = Field("DE", pattern=r"^[A-Z]{2}$", description="Country of orders without a shipping address")
+    native_exchanges: bool = Field(
+        False,
+        description="True: a replacement that the shopper put into the return is added to the original order, as "
+        "Shopify's own exchanges are; false: every replacement is an order of its own",
+    )
     page_size: int = Field(50, description="Orders of one page of a sweep", ge=1, le=100)
     restock_location: str = Field(
         "",

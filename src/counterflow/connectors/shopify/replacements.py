@@ -5,6 +5,7 @@ from typing import Any
 from counterflow.connectors.shopify import documents
 from counterflow.connectors.shopify.client import Client
 from counterflow.connectors.shopify.feeds import order_gid
+from counterflow.connectors.shopify.manifest import Config
 from counterflow.connectors.shopify.references import exchange_ref, gid, number, sale_ref
 from counterflow.connectors.shopify.sale import (
     EXCHANGE_GATEWAY,
@@ -19,9 +20,9 @@ from counterflow.sdk.outcomes import Done, NotFound, Rejected, UnknownOutcome
 Json = dict[str, Any]
 
 
-async def create(client: Client, connection: str, effect: Effect, command: CreateReplacement) -> Done:
+async def create(client: Client, config: Config, connection: str, effect: Effect, command: CreateReplacement) -> Done:
     """Order the replacement. Raises Rejected where the shop does not sell one of its SKUs."""
-    native = await _native(client, command)
+    native = await _native(client, config, command)
     if native is not None:
         return await _process(client, connection, native, command)
     order = await _order(client, effect.effect_id, command)
@@ -29,9 +30,11 @@ async def create(client: Client, connection: str, effect: Effect, command: Creat
     return _done(connection, made)
 
 
-async def find(client: Client, connection: str, effect: Effect, command: CreateReplacement) -> Done | None:
+async def find(
+    client: Client, config: Config, connection: str, effect: Effect, command: CreateReplacement
+) -> Done | None:
     """By the exchange lines that are processed, else by the source identifier. Raises UnknownOutcome for two."""
-    native = await _native(client, command)
+    native = await _native(client, config, command)
     if native is not None:
         done = all(item["processedQuantity"] >= item["quantity"] for item in native["exchangeLineItems"]["nodes"])
         return Done(exchange_ref(connection, native["id"])) if done else None
@@ -52,9 +55,9 @@ def _done(connection: str, order: Json) -> Done:
     return Done(sale_ref(connection, order["id"]), (("order_number", order["name"]),))
 
 
-async def _native(client: Client, command: CreateReplacement) -> Json | None:
-    """The return, if the shopper or an agent put the replacement into it."""
-    if not command.return_ref:
+async def _native(client: Client, config: Config, command: CreateReplacement) -> Json | None:
+    """The return, if the shopper or an agent put the replacement into it and the shop exchanges by itself."""
+    if not config.native_exchanges or not command.return_ref:
         return None
     found: Json | None = await client.call(documents.RETURN_WORK, id=gid("Return", command.return_ref))
     return found if found and found["exchangeLineItems"]["nodes"] else None

@@ -65,7 +65,7 @@ class Shopify:
                 case UpdateChannel() as command:
                     return await answers.update(self.client, self.config, command)
                 case CreateReplacement() as command:
-                    return await replacements.create(self.client, name, effect, command)
+                    return await replacements.create(self.client, self.config, name, effect, command)
                 case PayLeg() as command:
                     return await credit.pay(self.client, self.config.webhook_secret, effect, command)
                 case other:
@@ -79,7 +79,7 @@ class Shopify:
             case AnswerReturn() as command:
                 return await answers.find_answer(self.client, command)
             case CreateReplacement() as command:
-                return await replacements.find(self.client, self.context.connection, effect, command)
+                return await replacements.find(self.client, self.config, self.context.connection, effect, command)
             case PayLeg() as command:
                 return await credit.find(self.client, self.config.webhook_secret, effect, command)
             case _:
