@@ -164,6 +164,9 @@ class Batch:
         for case_id in sorted(over):
             if case_id in self.broken:
                 return  # held back
+            if (away := self.known.elsewhere.get(case_id)) is not None:  # it lived under what it knew before its sale
+                self.tell.append(Incoming(sale_fact(sale, self.now, case_id), away, case_id))
+                continue
             case = self._case(case_id)
             case.held = replace(case.held, shard=home)  # the root sale decides where a case lives
             self._apply_all(case, fact)
@@ -191,7 +194,10 @@ class Batch:
         """The stored sale that this fact names, if the case has none yet."""
         if case.held.sale_ref or isinstance(fact.body, SaleRecorded):
             return None
-        return self.known.sales.get(getattr(fact.body, "sale_ref", ""))
+        named = [getattr(fact.body, "sale_ref", "")]
+        if fact.kind in OPENS_AFTER_SECONDS:  # goods or money without a request: found by number, payment or serial
+            named += [t.target for ref in fact.refs for t in self.known.targets.get(ref, ()) if t.kind == "sale"]
+        return next((self.known.sales[ref] for ref in named if ref in self.known.sales), None)
 
     def _siblings(self, case: Open) -> Fact | None:
         held = case.held

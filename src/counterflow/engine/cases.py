@@ -10,7 +10,7 @@ from itertools import islice
 import psycopg
 from psycopg import AsyncConnection
 
-from counterflow.core.facts import Fact, SaleRecorded
+from counterflow.core.facts import OPENS_AFTER_SECONDS, Fact, SaleRecorded
 from counterflow.core.returns.case import Setting
 from counterflow.engine import commit
 from counterflow.engine.batch import Batch, Decide, Item, Known
@@ -133,7 +133,23 @@ class CaseDrain:
             if not item.case_id and not isinstance(item.fact.body, SaleRecorded):
                 refs.update(item.fact.refs)
                 case_ids.update(ref[5:] for ref in item.fact.refs[:1] if ref.startswith("case:"))
+        refs_of = {sale.sale_ref: sales.refs(sale) for sale in arrived}
+        refs.update(*refs_of.values())
         targets = await xref.find(conn, refs) if refs else {}
+        # Cases that have been told of an arrived sale by its number, payment or serial, and may still be without one.
+        pointing = {
+            sale_ref: {t.target for ref in its for t in targets.get(ref, ()) if t.kind == "case"}
+            for sale_ref, its in refs_of.items()
+        }
+        case_ids.update(*pointing.values())
+        named_sales |= {
+            t.target
+            for item in items
+            if item.fact.kind in OPENS_AFTER_SECONDS
+            for ref in item.fact.refs
+            for t in targets.get(ref, ())
+            if t.kind == "sale"
+        }
         for item in items:
             if not item.case_id:
                 first = (t.target for ref in item.fact.refs for t in targets.get(ref, ()) if t.kind == "case")
@@ -148,6 +164,9 @@ class CaseDrain:
         for row in rows:
             if row.sale_ref:
                 over_sale.setdefault(row.sale_ref, []).append(row.case_id)
+            else:
+                for sale_ref in (ref for ref, ids in pointing.items() if row.case_id in ids):
+                    over_sale.setdefault(sale_ref, []).append(row.case_id)
             if row.root_sale:
                 claims.setdefault(row.root_sale, {})[row.case_id] = row.claims
         mine = [r for r in rows if r.sale_ref in arrived_refs or (r.case_id in case_ids and r.shard in shards)]
