@@ -39,6 +39,7 @@ SCOPES = (
     "write_returns",
     "read_gift_cards",
     "write_gift_cards",
+    "write_store_credit_account_transactions",
 )
 
 MANIFEST = Manifest(
