@@ -44,10 +44,11 @@ async def test_a_person_overrides_a_disposition_and_the_warehouse_carries_it_out
     await world.settle()
     assert (await world.get(f"/cases/{case_id}/dispositions")).json()["items"][0]["disposition"] == "scrap"
     world.now += timedelta(minutes=5)
-    done = {"case_id": case_id, "place": "wh-1", "sku": "TEE", "disposition": "scrap"}
+    done = {"case_id": case_id, "place": "wh-1", "sku": "TEE", "disposition": "recycle"}
     assert (await world.post("/dispositions", done, "warehouse")).status_code == 202
     await world.settle()
-    assert (await world.get(f"/cases/{case_id}/dispositions")).json()["items"][0]["goods"] == "dispositioned"
+    unit = (await world.get(f"/cases/{case_id}/dispositions")).json()["items"][0]
+    assert unit["disposition"] == "recycle" and "scrap was decided" in unit["because"]  # what was done is the truth
 
 
 async def test_the_same_receipt_number_is_a_correction(world: World) -> None:

@@ -91,7 +91,7 @@ async def used(conn: AsyncConnection, key_id: str, now: datetime) -> None:
     """Remember that it was used, at most once a minute."""
     await conn.execute(
         "UPDATE api_keys SET last_used_at = %(now)s WHERE key_id = %(id)s "
-        "AND (last_used_at IS NULL OR last_used_at < %(since)s)",
+        "AND (last_used_at IS NULL OR last_used_at <= %(since)s)",
         {"id": key_id, "now": now, "since": now - USED_EVERY},
         prepare=True,
     )
