@@ -64,7 +64,9 @@ async def test_a_card_refund_is_done_and_carries_our_key_case_and_leg(stripe: Ha
     }
     [fact] = await told(stripe, outcome.ref)
     assert (fact.origin, fact.refs[0]) == ("ours", f"effect:{effect.effect_id}")
-    assert fact.refs[1:] == (outcome.ref, f"here:payment:{effect.command.payment_ref}")
+    charge = f"here:payment:{refund['charge']}"
+    assert fact.refs[1:] == (outcome.ref, f"here:payment:{effect.command.payment_ref}", charge)
+    assert fact.body.payment_ref == effect.command.payment_ref  # as the sale names it
 
 
 @pytest.mark.parametrize(("method", "status"), [("sepa_debit", "pending"), ("konbini", "requires_action")])
@@ -267,6 +269,17 @@ async def test_an_inquiry_is_no_dispute_and_a_won_dispute_is_told(stripe: Harnes
     [won] = await told(stripe, dispute, "disputes")
     assert (opened.body.phase, won.body.phase, won.body.amount_minor) == ("opened", "won", 60_00)
     assert won.occurred_at > opened.occurred_at and won.refs[1] == f"here:payment:{other['payment_intent']}"
+
+
+def test_a_dispute_that_was_lost_can_still_be_won_on_appeal() -> None:
+    seen = []
+    for status in ("needs_response", "lost", "appeal_under_review", "won"):
+        dispute = {"id": "dp_1", "amount": 5, "currency": "eur", "status": status, "charge": "ch_1", "created": 1}
+        [fact] = mapping.dispute_facts("here", dispute, NOW)
+        assert isinstance(fact.body, DisputeMoved)
+        seen.append((fact.body.phase, fact.fact_id))
+    assert [phase for phase, _ in seen] == ["opened", "lost", "lost", "won"]
+    assert len({fact_id for _, fact_id in seen}) == 3
 
 
 async def payout(stripe: Harness, **wanted: Any) -> tuple[PayoutReported, list[RefundSettled]]:

@@ -20,7 +20,7 @@ def refund_body(connection: str, refund: Fields) -> RefundReported:
     status, version = STATES.get(refund.text("state"), ("pending", 1))
     return RefundReported(
         refund_ref=f"{connection}:refund:{refund.text('id')}",
-        payment_ref=f"{connection}:payment:{refund.text('payment')}",
+        payment_ref=refund.text("payment"),
         amount_minor=refund.amount("amount"),
         currency=refund.text("currency"),
         status=status,
@@ -43,9 +43,10 @@ def refund_outcome(connection: str, refund: Fields, command: PayLeg) -> Outcome:
 
 def refund_facts(connection: str, refund: Fields, seen_at: datetime) -> list[Fact]:
     body = refund_body(connection, refund)
-    refs = (f"effect:{body.key}",) if body.key else ()
+    ours = (f"effect:{body.key}",) if body.key else ()
+    refs = (*ours, body.refund_ref, f"{connection}:payment:{body.payment_ref}")
     at = refund.instant("changed_at")
-    return [_fact(connection, body, refund.text("id"), body.version, at, seen_at, (*refs, body.refund_ref))]
+    return [_fact(connection, body, refund.text("id"), body.version, at, seen_at, refs)]
 
 
 def payout_facts(connection: str, payout: Fields, seen_at: datetime) -> list[Fact]:

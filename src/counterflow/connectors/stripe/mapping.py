@@ -35,8 +35,10 @@ DISPUTE: dict[str, tuple[str, int] | None] = {
     "prevented": None,
     "needs_response": ("opened", 1),
     "under_review": ("opened", 1),
-    "won": ("won", 2),
     "lost": ("lost", 2),
+    "appeal_needs_response": ("lost", 2),  # the money is gone until the appeal is won
+    "appeal_under_review": ("lost", 2),
+    "won": ("won", 3),
 }
 
 TENDER = {
@@ -169,7 +171,7 @@ def refund_body(connection: str, refund: Doc) -> RefundReported:
         acquirer_ref = details.inner(kind).text("reference", "") if details.has(kind) else ""
     return RefundReported(
         refund_ref=f"{connection}:refund:{read.text('id')}",
-        payment_ref=f"{connection}:payment:{payment_of(refund)}",
+        payment_ref=payment_of(refund),
         amount_minor=from_stripe(refund.get("amount"), currency),
         currency=currency,
         status=status,
@@ -188,13 +190,14 @@ def refund_facts(connection: str, refund: Doc, seen_at: datetime) -> list[Fact]:
     moved = refund.get("failure_balance_transaction" if dead else "balance_transaction")
     at = max(created(refund), created(moved) if isinstance(moved, dict) else 0)
     origin = "ours" if body.key else "psp"
-    return [fact_of(connection, body, refund["id"], body.version, at, seen_at, refund_refs(body), origin)]
+    refs = refund_refs(connection, refund, body)
+    return [fact_of(connection, body, refund["id"], body.version, at, seen_at, refs, origin)]
 
 
-def refund_refs(body: RefundReported) -> tuple[str, ...]:
+def refund_refs(connection: str, refund: Doc, body: RefundReported) -> tuple[str, ...]:
     """Our effect first, where the refund carries our key."""
     ours = (f"effect:{body.key}",) if body.key else ()
-    return (*ours, body.refund_ref, body.payment_ref)
+    return (*ours, body.refund_ref, *payment_refs(connection, refund))
 
 
 # ---- disputes --------------------------------------------------------------------------------------------------------
@@ -208,13 +211,14 @@ def dispute_facts(connection: str, dispute: Doc, seen_at: datetime) -> list[Fact
         return []
     body = DisputeMoved(
         dispute_ref=f"{connection}:dispute:{read.text('id')}",
-        payment_ref=f"{connection}:payment:{payment_of(dispute)}",
+        payment_ref=payment_of(dispute),
         amount_minor=from_stripe(dispute.get("amount"), read.text("currency").upper()),
         phase=phase[0],
     )
     moves = [created(move) for move in read.items("balance_transactions")] if phase[0] != "opened" else []
     at = max([created(dispute), *moves])
-    return [fact_of(connection, body, dispute["id"], phase[1], at, seen_at, (body.dispute_ref, body.payment_ref))]
+    refs = (body.dispute_ref, *payment_refs(connection, dispute))
+    return [fact_of(connection, body, dispute["id"], phase[1], at, seen_at, refs)]
 
 
 # ---- what all objects have -------------------------------------------------------------------------------------------
@@ -226,8 +230,14 @@ def id_of(value: object) -> str:
 
 
 def payment_of(thing: Doc) -> str:
-    """The payment intent that it belongs to, or the charge where there is none."""
+    """The payment intent that it belongs to, or the charge where there is none: what a sale calls its payment."""
     return id_of(thing.get("payment_intent") or thing.get("charge"))
+
+
+def payment_refs(connection: str, thing: Doc) -> tuple[str, ...]:
+    """Payment intent and charge: a shop knows the one or the other."""
+    ids = [id_of(thing[name]) for name in ("payment_intent", "charge") if thing.get(name)]
+    return tuple(f"{connection}:payment:{id_}" for id_ in ids)
 
 
 def created(thing: object) -> int:

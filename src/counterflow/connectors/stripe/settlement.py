@@ -18,6 +18,7 @@ ENTRY = {
     "refund_failure": "refund",
     "payment_failure_refund": "refund",
     "stripe_fee": "fee",
+    "stripe_fx_fee": "fee",
     "tax_fee": "fee",
 }
 _LATEST = 2**33
@@ -75,4 +76,4 @@ def _settled(connection: str, payout_ref: str, txn: Doc, currency: str, at: int,
     amount = refund.amount_minor if from_stripe(txn.get("amount"), currency) < 0 else -refund.amount_minor
     fee = from_stripe(txn.get("fee"), currency)
     body = RefundSettled(refund.refund_ref, payout_ref, amount, refund.currency, fee)
-    return fact_of(connection, body, id_of(txn), 0, at, seen_at, refund_refs(refund))
+    return fact_of(connection, body, id_of(txn), 0, at, seen_at, refund_refs(connection, txn["source"], refund))
