@@ -167,6 +167,19 @@ async def test_facts_of_people_share_the_commit(fresh_database):
         assert await world.one("SELECT count(*) FROM cases WHERE status = 'closed'") == 20
 
 
+async def test_cut_connections_are_not_the_senders_business(fresh_database):
+    async with a_world(fresh_database) as world, world.intake() as intake:
+        await asyncio.gather(*(intake.receive(delivery({"request": f"R{n}"}, f"d{n}")) for n in range(5)))
+        with psycopg.connect(fresh_database, autocommit=True) as conn:
+            conn.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        intake.pressure.read_at = float("inf")  # its own reading is not what is tried here
+        receipts = await asyncio.gather(*(intake.receive(delivery({"request": "X"}, f"x{n}")) for n in range(5)))
+        assert {receipt.status for receipt in receipts} == {"translated"}
+
+
 async def test_without_a_database_nobody_gets_a_receipt(fresh_database):
     async with a_world(fresh_database) as world, world.intake() as intake:
         await intake.receive(delivery({"request": "R1"}))

@@ -26,7 +26,7 @@ from counterflow.sdk.connector import Clock, Connector
 from counterflow.store import connections, cursors, effects, exceptions, inbox, meta
 from counterflow.store.cases import Stale
 from counterflow.store.exceptions import Raised
-from counterflow.store.pool import Pool, connect
+from counterflow.store.pool import Pool, connect, mend
 from counterflow.store.rows import array
 from counterflow.store.shards import CHANNEL, LOCK_DUTY, LOCK_SHARD, LOCK_WORKER, lock_number
 
@@ -75,6 +75,7 @@ class Worker:
                 if working.done():
                     _log_end(working)
                     await asyncio.wait({stopping}, timeout=AGAIN_SECONDS)
+                    await mend(self.pool)
                     self.worker_id = uuid4().hex  # what the old name was sending is unknown now
                 else:
                     for pump in self.pumps.values():

@@ -22,7 +22,7 @@ from counterflow.sdk.outcomes import AuthFailed, Malformed
 from counterflow.store import deliveries, exceptions
 from counterflow.store.deliveries import Kept
 from counterflow.store.exceptions import Raised
-from counterflow.store.pool import Pool
+from counterflow.store.pool import Pool, mend
 
 GROUP_MOST = 64
 COMMITTERS = 2
@@ -132,7 +132,7 @@ class Intake:
     async def _commit_group(self, jobs: Sequence[_Job]) -> None:
         """All in one transaction; if that fails one by one, so that one cannot fail its neighbours."""
         try:
-            receipts = await self._commit(jobs)
+            receipts = await self._commit_twice(jobs)
         except Exception as error:
             if isinstance(error, psycopg.OperationalError):  # the database is gone: nobody is answered with a receipt
                 for job in jobs:
@@ -154,6 +154,14 @@ class Intake:
         for job, receipt in zip(jobs, receipts, strict=True):
             if not job.answer.done():
                 job.answer.set_result(receipt)
+
+    async def _commit_twice(self, jobs: Sequence[_Job]) -> list[Receipt]:
+        """Once more on a fresh connection if the first was cut. If that one had committed, these are repeats of it."""
+        try:
+            return await self._commit(jobs)
+        except psycopg.OperationalError:
+            await mend(self.pool)
+            return await self._commit(jobs)
 
     async def _commit(self, jobs: Sequence[_Job]) -> list[Receipt]:
         async with self.pool.connection() as conn, conn.transaction():

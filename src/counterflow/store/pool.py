@@ -1,5 +1,8 @@
 """Connections to Postgres. Direct ones only: advisory locks and LISTEN do not survive a pooler in transaction mode."""
 
+import contextlib
+
+import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
@@ -12,14 +15,27 @@ _KEEPALIVE = {
     "tcp_user_timeout": 20_000,
 }
 
+PATIENCE_SECONDS = 10.0  # for a connection of the pool
+
 Pool = AsyncConnectionPool[AsyncConnection]
 
 
 def make_pool(url: str, *, min_size: int = 1, max_size: int = 8) -> Pool:
     """A pool that is not open yet: `async with make_pool(url) as pool`. Connections are in autocommit."""
     return AsyncConnectionPool(
-        url, min_size=min_size, max_size=max_size, open=False, kwargs={"autocommit": True, **_KEEPALIVE}
+        url,
+        min_size=min_size,
+        max_size=max_size,
+        open=False,
+        timeout=PATIENCE_SECONDS,
+        kwargs={"autocommit": True, **_KEEPALIVE},
     )
+
+
+async def mend(pool: Pool) -> None:
+    """Replace the connections that a restart of Postgres has cut: the pool notices them only one by one, when used."""
+    with contextlib.suppress(psycopg.OperationalError):
+        await pool.check()
 
 
 async def connect(url: str) -> AsyncConnection:

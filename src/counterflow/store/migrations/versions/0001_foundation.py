@@ -180,7 +180,9 @@ STATEMENTS = (
         done_at       timestamptz
     ) WITH (fillfactor = 70)
     """,
+    # Of a connection: who goes next, whether anything is due at all (most may be backing off), what to ask about.
     "CREATE INDEX effects_planned ON effects (connection, priority, decided_at) WHERE status = 'planned'",
+    "CREATE INDEX effects_due ON effects (connection, not_before) WHERE status = 'planned'",
     "CREATE INDEX effects_to_look ON effects (connection, not_before) WHERE status IN ('unknown', 'accepted')",
     "CREATE INDEX effects_sending ON effects (connection) WHERE status = 'sending'",
     "CREATE INDEX effects_scope_busy ON effects (scope) WHERE status IN ('sending', 'unknown') AND scope <> ''",
