@@ -106,6 +106,19 @@ class NewFactIdsEachTime(StripeConnector):
         return [replace(fact, fact_id=f"fc_{next(_numbers)}") for fact in await super().fetch(feed, ref)]
 
 
+class SaysTheProviderDidIt(StripeConnector):
+    async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
+        return [replace(fact, refs=fact.refs[1:], origin="psp") for fact in await super().fetch(feed, ref)]
+
+
+class TwoNamesForOneRefund(StripeConnector):
+    async def send(self, effects: Sequence[Effect]) -> Sequence[Outcome]:
+        return [
+            replace(outcome, ref=mapping.their_id(outcome.ref)) if isinstance(outcome, Done) else outcome
+            for outcome in await super().send(effects)
+        ]
+
+
 class LocalTimes(StripeConnector):
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
         return [replace(fact, seen_at=fact.seen_at.replace(tzinfo=None)) for fact in await super().fetch(feed, ref)]
@@ -242,6 +255,8 @@ MUTANTS = [
     (LosesTheLastRow, "every_cursor_resumes[refunds]"),
     (ForgetsTheCursor, "what_comes_later_is_found[refunds]"),
     (NewFactIdsEachTime, "what_a_signal_points_at[refunds]"),
+    (SaysTheProviderDidIt, "a_paid_leg_is_told_as_ours[refunds]"),
+    (TwoNamesForOneRefund, "a_paid_leg_is_told_as_ours[refunds]"),
     (LocalTimes, "what_a_signal_points_at[refunds]"),
     (FindsNothing, "find_tells_what_send_did[PayLeg]"),
     (FindsAnything, "find_tells_what_send_did[PayLeg]"),

@@ -46,7 +46,7 @@ def refund_facts(connection: str, refund: Fields, seen_at: datetime) -> list[Fac
     ours = (f"effect:{body.key}",) if body.key else ()
     refs = (*ours, body.refund_ref, f"{connection}:payment:{body.payment_ref}")
     at = refund.instant("changed_at")
-    return [_fact(connection, body, refund.text("id"), body.version, at, seen_at, refs)]
+    return [_fact(connection, body, refund.text("id"), body.version, at, seen_at, refs, "ours" if body.key else "psp")]
 
 
 def payout_facts(connection: str, payout: Fields, seen_at: datetime) -> list[Fact]:
@@ -67,7 +67,14 @@ def payout_facts(connection: str, payout: Fields, seen_at: datetime) -> list[Fac
 
 
 def _fact(
-    connection: str, body: Body, their: str, version: int, at: datetime, seen_at: datetime, refs: tuple[str, ...]
+    connection: str,
+    body: Body,
+    their: str,
+    version: int,
+    at: datetime,
+    seen_at: datetime,
+    refs: tuple[str, ...],
+    origin: str = "psp",
 ) -> Fact:
     id_ = fact_id(connection, type(body).__name__, their, version)
-    return Fact(id_, connection, at, seen_at, refs, body, origin="psp", adapter=MANIFEST.version)
+    return Fact(id_, connection, at, seen_at, refs, body, origin, adapter=MANIFEST.version)

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from counterflow.core.facts import ORIGINS, Fact
+from counterflow.core.effects import PayLeg
+from counterflow.core.facts import ORIGINS, Fact, RefundReported
 from counterflow.sdk.connector import Page, Signal
 from counterflow.sdk.outcomes import ConnectorError
 from counterflow.sdk.testing.check import Skipped, check, connector, feeds
 from counterflow.sdk.testing.harness import CONNECTION, Harness, names
-from counterflow.sdk.testing.rule import word
+from counterflow.sdk.testing.rule import attempt, word
 
 PAGES_MOST = 200
 Item = Fact | Signal
@@ -156,6 +157,25 @@ async def what_a_signal_points_at(harness: Harness, feed: str) -> None:
         second = await harness.connect().fetch(signal.feed, signal.ref)
         sound(harness, [*first, *second])
         assert told_as(first) == told_as(second), "two looks at one state gave other fact ids"
+
+
+@check(lambda manifest: ["refunds"] if "PayLeg" in manifest.commands and manifest.feed("refunds") else [])
+async def a_paid_leg_is_told_as_ours(harness: Harness, feed: str) -> None:
+    """The refund that we made comes back with our key first, under the reference that the send gave, to the cent."""
+    effect = await harness.sample("PayLeg")
+    sent = await attempt(harness, effect)
+    found: list[Fact] = []
+    for item in items(await pages(harness, feed)):
+        found += await harness.connector.fetch(item.feed, item.ref) if isinstance(item, Signal) else [item]
+    mine = [fact for fact in found if fact.refs[0] == f"effect:{effect.effect_id}"]
+    told = [fact.body for fact in mine if isinstance(fact.body, RefundReported)]
+    assert told, "no RefundReported has our effect as its first reference"
+    paid = effect.command
+    assert isinstance(paid, PayLeg)
+    for fact, body in zip(mine, told, strict=True):
+        assert (fact.origin, body.key) == ("ours", effect.effect_id), "its origin and key do not say that it is ours"
+        assert body.refund_ref == getattr(sent, "ref", ""), "the fact and the outcome name the refund differently"
+        assert (body.amount_minor, body.currency) == (paid.amount_minor, paid.currency), "the amounts differ"
 
 
 @check(feeds)
