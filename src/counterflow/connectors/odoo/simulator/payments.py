@@ -81,7 +81,8 @@ class Payment(Model):
         return vals
 
     def before_write(self, rec: Rec, vals: Vals) -> Vals:
-        fixed = {"amount", "payment_type", "partner_id", "journal_id", "currency_id", "date"}
+        # The amount is not among them: a `load` repeated with another one changes the header of a posted payment.
+        fixed = {"payment_type", "partner_id", "journal_id", "currency_id", "date"}
         changed = sorted(
             name for name in fixed & set(vals) if rec.row["state"] != "draft" and vals[name] != rec.row.get(name)
         )
