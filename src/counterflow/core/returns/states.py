@@ -67,7 +67,7 @@ LEG: Table = {
     "accepted": ("succeeded", "failed", "requires_action", "cancelled"),
     "requires_action": ("succeeded", "failed", "cancelled"),
     "succeeded": ("settled", "failed_after_success", "reversed"),
-    "failed": ("rerouted",),
+    "failed": ("rerouted", "succeeded"),  # the newest word of the provider counts
     "failed_after_success": ("rerouted",),
     "reversed": ("rerouted",),
     "settled": ("reversed", "failed_after_success"),

@@ -126,6 +126,8 @@ class Leg:
 
     def move(self, after: str, at: datetime) -> bool:
         if self.state == after:
+            self.since = min(self.since, at)  # another source knew it earlier
+            self.succeeded_at = min(self.succeeded_at, at) if self.succeeded_at is not None else None
             return True
         if not may("leg", self.state, after):
             return False
