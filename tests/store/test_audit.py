@@ -61,13 +61,13 @@ class Scene:
             await export(conn, name, self.keys.public, **wanted)
         return name
 
-    def outsider(self, source, *more):
+    def outsider(self, source, *, keys=None, copies=True):
         """The small verifier in a process of its own, that cannot import our code: (exit code, what it says)."""
         ours = {"counterflow": None}
         code = f"import sys, runpy; sys.modules.update({ours!r}); sys.argv[0] = {str(VERIFIER)!r}; "
         code += f"runpy.run_path({str(VERIFIER)!r}, run_name='__main__')"
-        (self.home / "trusted.pub").write_text(public_text(self.keys.public))
-        told = ["--keys", str(self.home / "trusted.pub"), "--outside", str(self.outside), *more]
+        (self.home / "trusted.pub").write_text(public_text(keys or self.keys.public))
+        told = ["--keys", str(self.home / "trusted.pub"), *(("--outside", str(self.outside)) if copies else ())]
         done = subprocess.run(
             [sys.executable, "-c", code, str(source), *told], capture_output=True, text=True, check=False
         )
@@ -259,6 +259,14 @@ def insert(scene: Scene, case_id: str) -> None:
     )
 
 
+def unlink(scene: Scene, case_id: str) -> None:
+    """Chain the last row to nothing, with a hash that fits, and let the row of the case agree."""
+    ((body,),) = scene.sql("SELECT body FROM log WHERE case_id = %s AND seq = 6", case_id)
+    before, digest = bytes(32), sha256(bytes(32) + body.encode()).digest()
+    scene.sql("UPDATE log SET prev_hash = %s, hash = %s WHERE case_id = %s AND seq = 6", before, digest, case_id)
+    scene.sql("UPDATE cases SET head_hash = %s WHERE case_id = %s", digest, case_id)
+
+
 A_BIT = "UPDATE log SET body = replace(body, '100', '101') WHERE case_id = %s AND seq = 3"
 ONE_LESS = lambda seq, body: body.replace('"amount_minor":100', '"amount_minor":1') if seq == 3 else body  # noqa: E731
 
@@ -286,6 +294,7 @@ TAMPERINGS = {
     ),
     "an inserted row": (insert, "A", "row_misplaced", 3, 0),
     "two rows in another order": (swap, "A", "link_broken", 1, 0),
+    "a row that follows nothing": (unlink, "A", "link_broken", 6, 2),
     "a cut tail": (lambda s, c: cut(s, c, 3), "B", "tail_cut", 4, 1),
     "a cut tail that no checkpoint covers, the case left alone": (
         lambda s, c: s.sql("DELETE FROM log WHERE case_id = %s AND seq = 6", c),
@@ -350,11 +359,28 @@ async def test_a_removed_or_altered_checkpoint_is_found_by_both(scene, done):
     for source in (scene.url, await scene.export()):
         code, said = scene.outsider(source)
         assert code == 1 and f"FOUND checkpoint {number}" in said, said
+    if done != "the last one removed":  # which without a copy outside looks as if it had not been taken yet
+        code, said = scene.outsider(scene.url, copies=False)
+        assert code == 1 and f"FOUND checkpoint {number}" in said, said
 
 
 async def test_another_time_of_a_checkpoint_is_found(scene):
     scene.sql("UPDATE checkpoints SET recorded_at = recorded_at + interval '1 hour' WHERE number = 1")
     assert [(f.what, f.checkpoint) for f in (await scene.report()).findings] == [("checkpoint_altered", 1)]
+
+
+async def test_a_checkpoint_that_follows_another_past_is_found_by_both_without_a_copy(scene):
+    """Signed with the right key: only the link shows that the one before was replaced."""
+    ((body,),) = scene.sql("SELECT body FROM checkpoints WHERE number = 2")
+    said = json.loads(body)
+    body = body.replace(said["prev"], "ab" * 32)
+    signature = scene.keys.signing.sign(checkpoints.message(body))
+    scene.sql("UPDATE checkpoints SET body = %s, signature = %s WHERE number = 2", body, signature)
+    report = await scene.report(scene.home / "none")
+    assert ("checkpoint_unlinked", 2) in [(f.what, f.checkpoint) for f in report.findings]
+    assert report.proven_to == 1
+    code, told = scene.outsider(scene.url, copies=False)
+    assert code == 1 and "checkpoint 2: does not follow the one before" in told
 
 
 async def test_only_the_copy_outside_shows_what_was_rewritten_with_the_stolen_key(scene):
@@ -420,6 +446,8 @@ async def test_a_replaced_key_signs_nothing_more_and_its_checkpoints_stay_good(s
     forged = await scene.report(keys=(scene.keys.public[1], scene.keys.public[0]))
     assert [(f.what, f.checkpoint) for f in forged.findings] == [("checkpoint_forged", 3)]
     assert "after its replacement" in forged.findings[0].message
+    code, said = scene.outsider(scene.url, keys=scene.keys.public[::-1])
+    assert code == 1 and "FOUND checkpoint 3: signed with a key after its replacement" in said
 
 
 async def test_a_checkpoint_of_somebody_elses_key_is_a_forgery(scene):
