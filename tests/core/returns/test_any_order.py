@@ -148,7 +148,9 @@ class AnyStory(RuleBasedStateMachine):
     @precondition(lambda self: any(e.effect_id not in self.story.answered for e in self.story.effects))
     @rule(
         data=st.data(),
-        outcome=st.sampled_from(["done", "done", "accepted", "unknown", "rejected", "not_found", "parked", "discarded"]),
+        outcome=st.sampled_from(
+            ["done", "done", "accepted", "unknown", "rejected", "not_found", "parked", "discarded"]
+        ),
     )
     def outcome(self, data: st.DataObject, outcome: str) -> None:
         open_ = [e for e in self.story.effects if e.effect_id not in self.story.answered]

@@ -5,6 +5,9 @@ at disposition), a refund payment when its leg has succeeded, a reversal when it
 ERP by hand is adopted instead of made again (edge case 87).
 """
 
+from collections import Counter
+from collections.abc import Mapping
+
 from counterflow.core.effects import (
     Effect,
     MoveGoods,
@@ -125,6 +128,19 @@ def _is(posting: Posting, body: DocumentMoved) -> bool:
     return same_document or bool(body.key and posting.effect_id == body.key)
 
 
+def _note_for(work: Work, leg: Leg, notes: list[Posting], booked: Mapping[str, Posting]) -> Posting | None:
+    """The credit note that a leg pays: its intent's, else one that is open again since another leg came back."""
+    own = next((note for note in notes if note.subject == leg.intent_id), None)
+    if own is not None:
+        return own
+    paid: Counter[str] = Counter()
+    for effect in work.all_effects():
+        command = effect.command
+        if isinstance(command, PostRefundPayment) and not _came_back(work.legs[command.leg_id]):
+            paid[command.credit_note_ref] += command.amount_minor
+    return next((note for note in notes if note.amount_minor - paid[note.document_ref] >= leg.amount_minor), None)
+
+
 def _payments(work: Work) -> None:
     """Book each succeeded leg as a payment of its credit note, and undo it when the money came back."""
     assert work.sale is not None
@@ -133,7 +149,7 @@ def _payments(work: Work) -> None:
     scope = f"sale:{work.sale.sale_ref}"
     for leg in work.legs.values():
         paid = booked.get(leg.leg_id)
-        note = next((p for p in notes if p.subject == leg.intent_id), notes[-1] if notes else None)
+        note = _note_for(work, leg, notes, booked)
         if paid is None and leg.state in LEG_PAID and note is not None:
             work.plan(
                 PostRefundPayment(

@@ -215,6 +215,7 @@ def _instruct(work: Work) -> None:
                 line_ref=unit.line.wanted.line_ref if unit.line else "",
                 place=unit.place,
                 unit_id=unit.unit_id,
+                lot=unit.lot,
             ),
             f"{unit.unit_id}/{unit.disposition}/{len(told)}",
             place.connection,

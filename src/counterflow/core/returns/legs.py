@@ -118,7 +118,8 @@ def _leg_of(work: Work, told: list[tuple[RefundReported, Fact]]) -> Leg | None:
     shadow = next(_shadowed(work, body, told[0][1]), None)
     if shadow is not None:
         return shadow
-    return _observe(work, told[0][1], body.refund_ref, body.payment_ref, body.amount_minor, body.tender)
+    first, fact = min(told, key=lambda each: each[1].order)  # the amount of a refund does not change
+    return _observe(work, fact, first.refund_ref, first.payment_ref, first.amount_minor, first.tender)
 
 
 def _shadowed(work: Work, body: RefundReported, fact: Fact) -> Iterator[Leg]:
@@ -164,16 +165,14 @@ def _is_in_currency(work: Work, body: RefundReported, fact: Fact) -> bool:
 def _report(work: Work, leg: Leg, body: RefundReported, fact: Fact) -> None:
     currency = body.currency
     if body.amount_minor != leg.amount_minor:
-        if leg.origin == "ours":
-            work.trouble(
-                "amount_mismatch",
-                body.refund_ref,
-                f"{fact.connection} refunded {Money(currency, body.amount_minor)}, {Money(currency, leg.amount_minor)} "
-                "was asked for: compare both sides before anything else is paid",
-                abs(body.amount_minor - leg.amount_minor),
-            )
-        else:
-            leg.amount_minor = body.amount_minor  # theirs: the newest version of what they say
+        before = "was asked for" if leg.origin == "ours" else "was said before"
+        work.trouble(
+            "amount_mismatch",
+            body.refund_ref,
+            f"{fact.connection} refunded {Money(currency, body.amount_minor)}, {Money(currency, leg.amount_minor)} "
+            f"{before}: compare both sides before anything else is paid",
+            abs(body.amount_minor - leg.amount_minor),
+        )
     leg.known_as[fact.connection] = body.refund_ref
     leg.refund_ref = leg.refund_ref or body.refund_ref
     leg.acquirer_ref = body.acquirer_ref or leg.acquirer_ref
