@@ -1,4 +1,4 @@
-"""kill -9 of the whole database while a worker works: it comes back to the same proof, nothing lost, nothing doubled."""
+"""kill -9 of the whole database while a worker works: nothing is lost, nothing doubled."""
 
 import asyncio
 import os

@@ -48,7 +48,8 @@ def decode_command(kind: str, text: str | bytes) -> Command:
 
 def decode(kind: type[T], text: str | bytes) -> T:
     """A plain dataclass (Claims, Sale, View, ...) from its JSON."""
-    value: T = _decoder(kind).decode(text)
+    of: Any = kind  # `list[SettlementEntry]` is fine here, too
+    value: T = _decoder(of).decode(text)
     return value
 
 
