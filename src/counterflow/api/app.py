@@ -17,10 +17,13 @@ from counterflow.api import (
     connections,
     dispositions,
     exceptions,
+    explain,
     health,
     inspections,
     lines,
     metrics,
+    missing,
+    payments,
     policies,
     problems,
     receipts,
@@ -30,7 +33,10 @@ from counterflow.api import (
 from counterflow.api.problems import ProblemDetails
 from counterflow.api.services import Services
 
-NOUNS = (cases, lines, receipts, inspections, dispositions, approvals, refunds, exceptions, connections)
+NOUNS = (
+    *(cases, explain, lines, receipts, missing, inspections, dispositions, approvals, payments, refunds, exceptions),
+    connections,
+)
 ROUTERS = tuple(noun.router for noun in (*NOUNS, policies, webhooks, health, metrics))
 
 

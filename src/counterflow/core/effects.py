@@ -123,6 +123,7 @@ class InstructDisposition:
     serial: str = ""
     line_ref: str = ""
     place: str = ""
+    lot: str = ""
     unit_id: str = ""
 
 

@@ -312,7 +312,7 @@ class HoldPlaced:
     lifted: bool = False
 
 
-# ---- payouts: no case owns these; they become PayoutBanked and SettlementPosted for the cases with an entry ------------
+# ---- payouts: no case owns these; they become PayoutBanked and SettlementPosted for the cases with an entry ----------
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ per_second = 500
 timeout_seconds = 10
 settle_seconds = 2
 taxes = {{ DE-19 = "19% incl." }}
-journals = {{ psp = "STRIP", gift_card = "GIFT", store_credit = "GIFT", cash = "CSH" }}
+journals = {{ psp = "STRIP", gift_card = "GIFT", store_credit = "GIFT", cash = "CSH", marketplace = "BNK1" }}
 clearing_accounts = {{ psp = "101450" }}
 
 [connections.odoo.components]
@@ -136,7 +136,7 @@ def write_home(home: Path, outside: str) -> Callable[[Pool], Awaitable[str]]:
         async with pool.connection() as conn:
             name = f"stories-{uuid4().hex[:8]}"
             _, token = await api_keys.issue(
-                conn, pepper, name=name, role="admin", environment="test", now=Clock(home / "clock").now()
+                conn, pepper, name=name, role="agent", environment="test", now=Clock(home / "clock").now()
             )
         return token
 

@@ -71,6 +71,7 @@ def instruction_body(command: InstructDisposition) -> dict[str, Any]:
         "sku": command.sku,
         "quantity": command.quantity,
         "serial": command.serial or None,
+        "lot": command.lot or None,
         "line_ref": command.line_ref or None,
     }
     return {

@@ -15,7 +15,7 @@ from counterflow.core.effects import (
     UnitResult,
     UpdateChannel,
 )
-from counterflow.core.ids import effect_id
+from counterflow.core.ids import effect_id, make_id
 from counterflow.core.returns.dispose import rma
 from counterflow.core.returns.exchange import replacement_lines
 from counterflow.core.returns.states import GOODS_HERE, LEG_PAID
@@ -75,7 +75,7 @@ def answer(work: Work) -> None:
         )
         work.plan(
             AnnounceReturn(rma(work), sale.order_number, items),
-            f"announce/{request.version}",
+            make_id("an", *(f"{i.line_ref}/{i.sku}/{i.quantity}/{i.serials}" for i in items)),
             place.connection,
             f"announce {sum(item.quantity for item in items)} piece(s) to {place.name}",
         )

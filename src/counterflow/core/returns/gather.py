@@ -163,9 +163,15 @@ def _held(work: Work, body: HoldPlaced, fact: Fact) -> None:
         work.holds[body.name] = f"{body.by}: {body.reason}"
 
 
+# How far a replacement is. A channel may date several of them to one second: the furthest counts.
+_REPLACEMENT = ("", "created", "out_of_stock", "cancelled", "shipped", "delivered", "returned")
+
+
 def _replacement(work: Work, body: ReplacementMoved, fact: Fact) -> None:
-    total = body.total_minor or work.replacement.get(body.order_ref, ("", fact.occurred_at, 0))[2]
-    work.replacement[body.order_ref] = (body.state, fact.occurred_at, total)
+    state, since, total = work.replacement.get(body.order_ref, ("", fact.occurred_at, 0))
+    if _REPLACEMENT.index(body.state) >= _REPLACEMENT.index(state):
+        state, since = body.state, fact.occurred_at
+    work.replacement[body.order_ref] = (state, since, body.total_minor or total)
 
 
 def _disputed(work: Work, body: DisputeMoved, fact: Fact) -> None:

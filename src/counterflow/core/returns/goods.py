@@ -8,6 +8,7 @@ decided.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from counterflow.core.effects import InstructDisposition
 from counterflow.core.facts import (
     Counted,
     DispositionChosen,
@@ -252,6 +253,11 @@ def _decide(unit: Unit, disposition: str, because: str, fact: Fact) -> None:
 def _executed(work: Work, body: DispositionExecuted, fact: Fact) -> None:
     """Somebody who holds the goods did it. What they did is the truth, also where we had decided otherwise."""
     count = body.quantity
+    told = {
+        (e.command.unit_id, e.command.disposition)
+        for e in work.effects
+        if isinstance(e.command, InstructDisposition) and e.decided_at < fact.seen_at
+    }
     for unit in work.units.values():
         if count == 0:
             return
@@ -273,6 +279,8 @@ def _executed(work: Work, body: DispositionExecuted, fact: Fact) -> None:
             unit.disposition_because = f"{fact.connection} holds the goods and did it"
         elif unit.goods not in GOODS_HERE:
             continue
+        elif (unit.unit_id, body.disposition) in told:
+            pass  # what we had told them, be it late: a newer decision stands
         elif unit.goods in ("inspected", "quarantined", "disposition_decided") and unit.disposition != body.disposition:
             decided = unit.disposition or "nothing"
             _decide(unit, body.disposition, f"{fact.connection} did it, {decided} was decided", fact)

@@ -55,6 +55,7 @@ async def _exchange(stage: Stage, story: str, sku: str, price: int, wanted: str,
     assert view.exchange is not None
     order = view.exchange.replacement_ref.rpartition(":")[2]
     await stage.act("shop", "fulfil", order=order, tracking={"company": "Post", "number": f"T{order}"})
+    await stage.act("shop", "deliver", order=order)
     return await stage.reaches(case, "closed")
 
 
