@@ -141,6 +141,12 @@ async def test_a_note_is_in_the_timeline_and_not_in_the_log(world: World) -> Non
         assert await found.fetchone() == (0,)
 
 
+async def test_a_case_in_sentences(world: World) -> None:
+    case_id = await world.returned()
+    sentences = (await world.get(f"/cases/{case_id}/explain")).json()["sentences"]
+    assert any("#5001" in sentence for sentence in sentences)
+
+
 async def test_beliefs_say_what_is_on_its_way(world: World) -> None:
     case_id = await world.returned()
     believed = (await world.get(f"/cases/{case_id}/beliefs")).json()["items"]
@@ -149,7 +155,7 @@ async def test_beliefs_say_what_is_on_its_way(world: World) -> None:
 
 async def test_unknown_cases_are_404_everywhere(world: World) -> None:
     nobody = "rc_" + "0" * 26
-    for path in ("", "/timeline", "/beliefs", "/lines", "/receipts", "/inspections", "/dispositions"):
+    for path in ("", "/timeline", "/explain", "/beliefs", "/lines", "/receipts", "/inspections", "/dispositions"):
         answer = await world.get(f"/cases/{nobody}{path}")
         assert answer.status_code == 404, path
         assert answer.headers["content-type"] == "application/problem+json"

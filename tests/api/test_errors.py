@@ -1,6 +1,7 @@
 """Every error is a problem that names the next move."""
 
 import json
+from typing import Any
 
 import httpx2
 import psycopg
@@ -13,8 +14,8 @@ from tests.api.world import World, a_world
 CASE = {"sale_ref": "shop:order:1", "lines": [{"line_ref": "L1", "quantity": 1}]}
 
 
-def problem(answer: httpx2.Response, kind: str) -> dict[str, str]:
-    body: dict[str, str] = answer.json()
+def problem(answer: httpx2.Response, kind: str) -> dict[str, Any]:
+    body: dict[str, Any] = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
     assert body["type"] == f"/problems#{kind}", body
     assert body["status"] == answer.status_code == KINDS[kind].status

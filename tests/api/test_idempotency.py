@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from counterflow.intake.receive import Intake
+from counterflow.store import answers
 from counterflow.store.answers import IN_FLIGHT
 from tests.api.world import World, a_sale
 
@@ -79,3 +80,12 @@ async def test_a_request_that_died_in_the_middle_is_carried_out_again_as_one(
     world.now += IN_FLIGHT + timedelta(seconds=1)
     assert (await world.post("/cases", CASE, key="k1")).status_code == 202
     assert await facts(world) == 1
+
+
+async def test_answers_are_kept_for_a_month(world: World) -> None:
+    await world.sold()
+    first = await world.post("/cases", CASE, key="k1")
+    async with world.pool.connection() as conn:
+        assert await answers.forget(conn, world.now + timedelta(days=29)) == 0
+        assert (await world.post("/cases", CASE, key="k1")).json() == first.json()
+        assert await answers.forget(conn, world.now + timedelta(days=31)) == 1

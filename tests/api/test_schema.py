@@ -25,6 +25,8 @@ ROLES = {
     "POST /cases/{case_id}/cancel": "agent",
     "POST /cases/{case_id}/lines/authorisations": "agent",
     "POST /cases/{case_id}/dispositions": "agent",
+    "POST /cases/{case_id}/missing": "agent",
+    "POST /cases/{case_id}/payments": "agent",
     "POST /receipts": "warehouse",
     "POST /inspections": "warehouse",
     "POST /dispositions": "warehouse",
@@ -42,7 +44,8 @@ def test_the_whole_document_holds(fresh_database: str) -> None:
             for role in ("agent", "warehouse", "finance", "integration"):
                 runner.run(world.key(role))
             schema = schemathesis.openapi.from_dict(world.app.openapi())
-            operations = [result.ok() for result in schema.get_all_operations()]
+            operations: list[Any] = [result.ok() for result in schema.get_all_operations()]  # type: ignore[union-attr]
+            operations.sort(key=lambda operation: operation.path.endswith("/cancel"))  # the end of the case
             assert len(operations) >= 38
             for operation in operations:
                 for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
@@ -62,8 +65,12 @@ def attempt(runner: asyncio.Runner, world: World, operation: Any, mode: Generati
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def try_one(case: Any) -> None:
-        if mode is GenerationMode.POSITIVE and "case_id" in (case.path_parameters or {}):
-            case.path_parameters["case_id"] = case_id  # one that exists
+        if mode is GenerationMode.POSITIVE:  # names of what exists, so that examples get past the first look-up
+            for name, value in (("case_id", case_id), ("connection", "shop")):
+                if name in (case.path_parameters or {}):
+                    case.path_parameters[name] = value
+            if isinstance(case.body, dict) and "place" in case.body:
+                case.body.update(place="wh-1", case_id=case_id)
         runner.run(world.settle())
         response = runner.run(call(world, case))
         case.validate_response(response, checks=CHECKS)
@@ -79,4 +86,6 @@ async def call(world: World, case: Any) -> httpx2.Response:
     sent = requests.Request(**case.as_transport_kwargs("http://counterflow.test", headers=headers)).prepare()
     assert sent.method is not None and sent.url is not None
     body = sent.body.encode() if isinstance(sent.body, str) else sent.body
-    return await world.client.request(sent.method, sent.url, headers=dict(sent.headers), content=body)
+    assert body is None or isinstance(body, bytes)
+    sent_headers = {name: str(value) for name, value in sent.headers.items()}
+    return await world.client.request(sent.method, sent.url, headers=sent_headers, content=body)

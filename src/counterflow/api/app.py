@@ -1,13 +1,17 @@
 """The API as one application. The runtime hands in what it works with; the worker runs in processes of its own."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import psycopg
+import structlog
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from prometheus_client import Counter, Histogram
+from psycopg_pool import PoolTimeout
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from counterflow import __version__
@@ -32,6 +36,10 @@ from counterflow.api import (
 )
 from counterflow.api.problems import ProblemDetails
 from counterflow.api.services import Services
+from counterflow.store import answers
+
+FORGET_SECONDS = 3600.0
+logger = structlog.get_logger(__name__)
 
 NOUNS = (
     *(cases, explain, lines, receipts, missing, inspections, dispositions, approvals, payments, refunds, exceptions),
@@ -46,7 +54,9 @@ def make_app(services: Services) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with services.intake:
+            forgetting = asyncio.create_task(_forget(services))
             yield
+            forgetting.cancel()
 
     app = FastAPI(
         title="Counterflow",
@@ -64,6 +74,17 @@ def make_app(services: Services) -> FastAPI:
     app.add_middleware(Measured, services=services)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+async def _forget(services: Services) -> None:
+    """Drop answers that nobody asks for any more, now and then."""
+    while True:
+        try:
+            async with services.pool.connection() as conn:
+                await answers.forget(conn, services.clock())
+        except (psycopg.Error, PoolTimeout) as error:
+            logger.warning("answers.not_forgotten", reason=str(error))  # the next turn does
+        await asyncio.sleep(FORGET_SECONDS)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: CycloptsError) -> str:
     return " ".join(str(error).split()).rstrip(".")
 
 

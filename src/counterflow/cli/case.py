@@ -122,6 +122,28 @@ async def timeline(case: str, *, output: Out = "table") -> None:
 
 
 @app.command
+async def explain(case: str, *, output: Out = "table") -> None:
+    """The case in sentences: who initiated the refund, what allowed it, what is posted, what it waits for.
+
+    Parameters
+    ----------
+    case
+        A case's id, or anything else that means just one case.
+    """
+    from counterflow.core.returns.case import View
+    from counterflow.engine import reading
+    from counterflow.store.codec import decode, encode
+
+    async with desk() as at:
+        view = decode(View, encode((await _the_case(at, case))["view"]))
+        sentences = await reading.explained(at.conn, view)
+    if output == "json":
+        dump({"case_id": view.case_id, "sentences": sentences})
+    else:
+        print(*sentences, sep="\n")
+
+
+@app.command
 async def beliefs(case: str, *, output: Out = "table") -> None:
     """What each outside system believes, since when, and what is on its way to it.
 

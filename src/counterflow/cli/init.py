@@ -4,7 +4,7 @@ from pathlib import Path
 
 from counterflow.cli.failures import CONFLICT, Stop
 
-CONFIGURATION = """# What this retailer has: its connections, the places where goods are counted, and the routes between them.
+CONFIGURATION = """# What this retailer has: connections, places where goods are counted, and the routes between them.
 #
 # A secret is never written here: "env:NAME" is read from the environment, "file:PATH" from a file.
 # `counterflow connectors list` prints the connectors, `counterflow doctor` checks all of this.
@@ -43,14 +43,14 @@ CONFIGURATION = """# What this retailer has: its connections, the places where g
 
 # ---- routes: which connection plays which part ----------------------------------------------------------------------
 #
-# [routes]
-# erp = "odoo"
+[routes]
+erp = ""                        # "odoo"
 # cash = "till-1"
 # inspection_place = "wh-1"
 # payments = { shop = "psp" }   # a shop's refunds go to its payment provider
 """
 
-IGNORE = "# Secrets, the embedded database and copies of checkpoints are nobody's to commit.\n/keys/\n/postgres/\n/checkpoints/\n"
+IGNORE = "# Secrets, data and copies of checkpoints are nobody's to commit.\n/keys/\n/postgres/\n/checkpoints/\n"
 
 
 def init(directory: Path) -> None:

@@ -1,13 +1,15 @@
 """Running: the API with worker processes beside it, or a worker alone."""
 
+import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from counterflow.cli.failures import UNAVAILABLE, USAGE, Stop
 
 STOP_SECONDS = 15
+AGAIN_SECONDS = 1.0  # at most so often is a worker started again
 
 
 async def worker() -> None:
@@ -49,28 +51,42 @@ async def serve(*, host: str | None = None, port: int | None = None, workers: in
             raise Stop(
                 UNAVAILABLE, f"cannot listen on {host}:{port} ({error.strerror}): free it, or use --port"
             ) from None
-        with listening, _workers(count):
-            config = uvicorn.Config(make_api(opened), log_level=settings.log_level, lifespan="on", server_header=False)
-            print(
-                f"Counterflow listens on http://{host}:{listening.getsockname()[1]} with {count} worker(s)", flush=True
-            )
-            await uvicorn.Server(config).serve([listening])
+        config = uvicorn.Config(make_api(opened), log_level=settings.log_level, lifespan="on", server_header=False)
+        with listening:
+            async with _workers(count):
+                where = f"http://{host}:{listening.getsockname()[1]}"
+                print(f"Counterflow listens on {where}, with {count} worker process(es)", flush=True)
+                await uvicorn.Server(config).serve([listening])
 
 
-@contextmanager
-def _workers(count: int) -> Iterator[None]:
-    """Worker processes, told to stop at the end and waited for."""
-    with ExitStack() as stack:
-        # A session of their own: Ctrl-C reaches this process, which then stops them in order.
-        command = [sys.executable, "-m", "counterflow", "worker"]
-        started = [stack.enter_context(subprocess.Popen(command, start_new_session=True)) for _ in range(count)]
-        try:
-            yield
-        finally:
-            for process in started:
-                process.terminate()
-            for process in started:
-                try:
-                    process.wait(STOP_SECONDS)
-                except subprocess.TimeoutExpired:
-                    process.kill()
+@asynccontextmanager
+async def _workers(count: int) -> AsyncIterator[None]:
+    """Worker processes: started again when they die, told to stop at the end and waited for."""
+    # A session of their own: Ctrl-C reaches this process, which then stops them in order.
+    processes = [_start() for _ in range(count)]
+    watching = asyncio.create_task(_watch(processes))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            try:
+                await asyncio.to_thread(process.wait, STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+async def _watch(processes: "list[subprocess.Popen[bytes]]") -> None:
+    while True:
+        await asyncio.sleep(AGAIN_SECONDS)
+        for n, process in enumerate(processes):
+            if (code := process.poll()) is not None:
+                print(f"worker {process.pid} ended with {code}: another one is started", file=sys.stderr, flush=True)
+                processes[n] = _start()
+
+
+def _start() -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-m", "counterflow", "worker"], start_new_session=True)

@@ -39,9 +39,17 @@ class Desk:
         return Act(f"cli-{name}", name, "operator", f"{what}:{now.isoformat()}", now)
 
     async def connections(self) -> list[str]:
-        """The connections that a worker has ever known: the first part of the references that they gave."""
-        found = await self.conn.execute("SELECT name FROM connections ORDER BY name")
-        return [row[0] for row in await found.fetchall()]
+        """The first parts of references: connections that are configured, or that a worker has ever known."""
+        import tomllib
+        from contextlib import suppress
+
+        from counterflow.settings import Settings
+
+        found = await self.conn.execute("SELECT name FROM connections")
+        names = {str(row[0]) for row in await found.fetchall()}
+        with suppress(OSError, ValueError):  # reading cases needs no sound configuration
+            names |= set(tomllib.loads(Settings().config_file.read_text("utf-8")).get("connections", {}))
+        return sorted(names)
 
 
 @asynccontextmanager

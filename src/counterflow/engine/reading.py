@@ -8,8 +8,10 @@ from typing import Any
 import msgspec
 from psycopg import AsyncConnection
 
-from counterflow.core.returns.case import Belief, Change, PolicyHit
-from counterflow.store import log, notes
+from counterflow.core.returns import explain
+from counterflow.core.returns.case import Belief, Change, PolicyHit, View
+from counterflow.store import exceptions, log, notes
+from counterflow.store.codec import decode_log
 from counterflow.store.effect_queries import UNDER_WAY, EffectRow
 
 
@@ -49,6 +51,16 @@ async def timeline(conn: AsyncConnection, case_id: str) -> list[Entry]:
         _entry(row.seq, row.hash, msgspec.json.decode(row.body, type=_Row), {k: v.note for k, v in written.items()})
         for row in await log.of_case(conn, case_id)
     ]
+
+
+async def explained(conn: AsyncConnection, view: View) -> list[str]:
+    """The case in sentences."""
+    entries = []
+    for body in (await log.bodies(conn, [view.case_id]))[view.case_id]:
+        row, folded = msgspec.json.decode(body, type=_Row), decode_log(body)
+        entries.append(explain.Entry(row.recorded_at, folded.fact, folded.effects, row.hits))
+    raised = await exceptions.page(conn, status="", case_id=view.case_id, limit=1000)
+    return explain.explain(view, entries, {row["exception_id"]: row["kind"].replace("_", " ") for row in raised})
 
 
 async def facts_of(conn: AsyncConnection, case_id: str, kind: str) -> list[dict[str, Any]]:
