@@ -1,4 +1,4 @@
-"""Facts in any order and with repeats give the same beliefs, entitlement and goods (D8); random stories keep all sums."""
+"""Facts in any order, with repeats, give the same beliefs, entitlement and goods (D8); random stories keep all sums."""
 
 from dataclasses import replace
 
@@ -139,7 +139,7 @@ class AnyStory(RuleBasedStateMachine):
     @precondition(lambda self: self.story.view.legs)
     @rule(data=st.data(), status=st.sampled_from(["pending", "succeeded", "failed", "reversed"]))
     def provider(self, data: st.DataObject, status: str) -> None:
-        leg = data.draw(st.sampled_from([leg for leg in self.story.view.legs]))
+        leg = data.draw(st.sampled_from(self.story.view.legs))
         body = RefundReported(
             leg.refund_ref or "re_own", leg.payment_ref, leg.amount_minor, "EUR", status, 9, key=leg.effect_id
         )

@@ -1,7 +1,8 @@
 """Which lines may come back: the lines of the request, judged by the eligibility table, a person, or the channel."""
 
 from collections.abc import Mapping
-from datetime import UTC, timedelta, timezone, tzinfo
+from datetime import UTC, date, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import cast
 
 from counterflow.core.effects import AnswerReturn
@@ -143,14 +144,14 @@ def _inputs(work: Work, line: Line, sale: Sale, sold: SoldLine) -> dict[str, obj
         inputs["days_since_delivery"] = max(0, (declared - delivered).days)
         handed = work.handed_over_at or at
         inputs["days_since_handover"] = max(0, (handed.astimezone(zone).date() - delivered).days)
-    inputs.update(
-        clocks(
-            declared,
-            withdrawal_deadline(delivered, delivered) if delivered else None,
-            guarantee_end(delivered) if delivered else None,
-        )
-    )
+    inputs.update(clocks(declared, *(_deadlines(delivered) if delivered is not None else (None, None))))
     return inputs
+
+
+@lru_cache(maxsize=1024)
+def _deadlines(delivered_on: date) -> tuple[date, date]:
+    """(last day to withdraw, last day of the guarantee) for goods that came on that day."""
+    return withdrawal_deadline(delivered_on, delivered_on), guarantee_end(delivered_on)
 
 
 def _stated_serials(wanted: RequestedLine, sold: SoldLine) -> str:

@@ -84,7 +84,8 @@ def _leg(view: View, leg: LegView, entries: Sequence[Entry]) -> Iterable[str]:
         why = f": {leg.reason}" if leg.reason else ""
         yield f"It is {leg.state.replace('_', ' ')} at {leg.connection}{reference} since {_at(leg.since)}{why}."
     else:
-        yield f"{leg.connection} has not confirmed it yet{reference}: {leg.state.replace('_', ' ')} since {_at(leg.since)}."
+        state = leg.state.replace("_", " ")
+        yield f"{leg.connection} has not confirmed it yet{reference}: {state} since {_at(leg.since)}."
     if leg.payout_ref:
         bank = f", found on bank line {leg.bank_ref}" if leg.bank_ref else ", not found on the bank yet"
         yield f"It is in payout {leg.payout_ref}{bank}."

@@ -57,7 +57,8 @@ def pieces(case: Case, view: View) -> Finding:
     """D1: no more pieces of a sold line come back than left us."""
     sale = sale_of(case)
     kits = {line.line_ref for line in sale.lines if line.kit} if sale is not None else set()
-    back = Counter(u.line_ref for u in view.units if u.line_ref and u.goods in (*GOODS_HERE, "lost"))
+    gone = (*GOODS_HERE, "lost")
+    back = Counter(u.line_ref for u in view.units if u.line_ref and u.piece >= 0 and u.goods in gone)
     delivered = {line.line_ref: line.delivered for line in sale.lines} if sale is not None else {}
     over = [ref for ref, n in back.items() if ref not in kits and n > delivered.get(ref, 0)]
     holds = not over or _excused(view, "not_delivered", "claimed_twice", "over_receipt") or sale is None
@@ -103,8 +104,9 @@ def custody(case: Case, view: View) -> Finding:
         if isinstance(effect.command, MoveGoods) and effect.command.location_to == "sellable"
         for item in effect.command.items
         for unit_id in item.unit_ids
+        if unit_id in units  # else an edit took its line away, and it is an over-receipt now (domain.md 8.11)
     }
-    judged = {unit_id for unit_id in sellable if unit_id in units and units[unit_id].grade}
+    judged = {unit_id for unit_id in sellable if units[unit_id].grade}
     restocked = all(
         e.command.disposition == "restock"
         for e in case.effects

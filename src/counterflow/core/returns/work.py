@@ -132,8 +132,8 @@ class Leg:
         if not may("leg", self.state, after):
             return False
         self.state, self.since = after, at
-        if after in ("succeeded", "settled") and self.succeeded_at is None:
-            self.succeeded_at = at
+        if after in ("succeeded", "settled", "failed_after_success", "reversed") and self.succeeded_at is None:
+            self.succeeded_at = at  # what comes back had been paid, also when nobody told us
         return True
 
 
