@@ -391,7 +391,16 @@ def test_goodwill_is_signed_paid_and_credited() -> None:
     story.tell(GoodwillGranted(2500, "kim", "late"), "console:kim", "person")
     assert (story.view.kind, story.exceptions()) == ("goodwill", ["approval_needed"])
     story.sign().settle()
-    assert "refund_unroutable" in story.exceptions()  # 500 more than was ever captured
+    assert story.exceptions() == ["refund_unroutable"]  # 500 more than was ever captured, signed already
+    assert story.paid() == 2000
+
+
+def test_goodwill_alone_is_a_case_that_ends() -> None:
+    story = Story()
+    story.tell(GoodwillGranted(500, "kim", "late"), "console:kim", "person")
+    story.settle()
+    assert (story.paid(), story.credited()) == (500, 500)
+    story.closed()
 
 
 def test_returnless_by_an_agent() -> None:

@@ -34,17 +34,17 @@ def decide(case: Case, fact: Fact, setting: Setting) -> Decision:
     facts = case.facts if known else (*case.facts, fact)
     work = fold(Case(case.case_id, facts, case.effects), setting)
     view = freeze(work, case.states)
-    states = _states(view)
+    states, before = _states(view), case.states
     changes = tuple(
-        Change(axis, subject, case.states.get(f"{axis}:{subject}", ""), after)
-        for (axis, subject), after in states.items()
-        if case.states.get(f"{axis}:{subject}", "") != after
+        Change(*_axis_of(key), before.get(key, ""), after)
+        for key, after in states.items()
+        if before.get(key, "") != after
     )
     after = Case(
         case.case_id,
         facts,
         (*case.effects, *work.planned),
-        {f"{axis}:{subject}": state for (axis, subject), state in states.items()} | _memory(view),
+        states | _memory(view),
         tuple(e.exception_id for e in view.exceptions),
     )
     return Decision(
@@ -86,18 +86,28 @@ def fold(case: Case, setting: Setting) -> Work:
     return work
 
 
-def _states(view: View) -> dict[tuple[str, str], str]:
-    states = {("status", "case"): view.status}
-    states |= {("authorisation", f"{line.line_ref}:{line.part_sku}"): line.authorisation for line in view.lines}
-    states |= {("money", f"{line.line_ref}:{line.part_sku}"): line.money for line in view.lines}
-    states |= {("goods", unit.unit_id): unit.goods for unit in view.units}
-    states |= {("disposition", unit.unit_id): unit.disposition for unit in view.units if unit.disposition}
-    states |= {("intent", intent.intent_id): intent.state for intent in view.intents}
-    states |= {("leg", leg.leg_id): leg.state for leg in view.legs}
-    states |= {("books", posting.posting_id): posting.state for posting in view.postings}
+def _states(view: View) -> dict[str, str]:
+    """The state ("axis:subject" -> state) of everything in the case that has one."""
+    states = {"status:case": view.status}
+    for line in view.lines:
+        key = f"{line.line_ref}:{line.part_sku}"
+        states[f"authorisation:{key}"] = line.authorisation
+        states[f"money:{key}"] = line.money
+    for unit in view.units:
+        states[f"goods:{unit.unit_id}"] = unit.goods
+        if unit.disposition:
+            states[f"disposition:{unit.unit_id}"] = unit.disposition
+    states |= {f"intent:{intent.intent_id}": intent.state for intent in view.intents}
+    states |= {f"leg:{leg.leg_id}": leg.state for leg in view.legs}
+    states |= {f"books:{posting.posting_id}": posting.state for posting in view.postings}
     if view.exchange is not None:
-        states[("exchange", "case")] = view.exchange.state
+        states["exchange:case"] = view.exchange.state
     return states
+
+
+def _axis_of(key: str) -> tuple[str, str]:
+    axis, _, subject = key.partition(":")
+    return axis, subject
 
 
 def _memory(view: View) -> dict[str, str]:

@@ -42,14 +42,15 @@ from counterflow.core.sale import Payment
 
 def gather(work: Work) -> None:
     """Walk the facts in canonical order and keep what later passes ask for."""
+    newest: dict[str, Fact] = {}
     for fact in work.facts:
         apply = _APPLY.get(type(fact.body))
         if apply is not None:
             apply(work, fact.body, fact)
-        if fact.connection:
-            words = _BELIEF.get(type(fact.body))
-            if words is not None:
-                work.beliefs[fact.connection] = Belief(fact.connection, words(fact.body), fact.occurred_at)
+        if type(fact.body) in _BELIEF:
+            newest[fact.connection] = fact
+    for name, fact in newest.items():
+        work.beliefs[name] = Belief(name, _BELIEF[type(fact.body)](fact.body), fact.occurred_at)
     if work.kind == "return" and work.withdrawal_at is not None:
         work.kind = "withdrawal"
     elif work.request is None and work.goodwill_minor and not work.receipts:

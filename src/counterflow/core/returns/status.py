@@ -53,7 +53,9 @@ def line_money(work: Work, line: Line) -> str:
 
 def resolved(work: Work) -> bool:
     """The customer is made whole: every line's money is done and exchanges are delivered."""
-    if not work.lines or any(line_money(work, line) not in MONEY_RESOLVED for line in work.lines.values()):
+    if not (work.lines or work.goodwill_minor) or any(
+        line_money(work, line) not in MONEY_RESOLVED for line in work.lines.values()
+    ):
         return False
     live = [leg for leg in work.legs.values() if leg.state not in LEG_DEAD]
     if any(leg.state not in LEG_PAID for leg in live):
@@ -66,8 +68,8 @@ def resolved(work: Work) -> bool:
 
 
 def closed(work: Work, open_exceptions: tuple[str, ...]) -> bool:
-    """Resolved, goods at their end, books settled, money proven on the bank, and nothing open that could change it."""
-    if not resolved(work) or any(kind not in _HARMLESS for kind in open_exceptions):
+    """Of a resolved case: goods at their end, books settled, money on the bank, nothing open that changes it."""
+    if any(kind not in _HARMLESS for kind in open_exceptions):
         return False
     ours = [u for u in work.units.values() if u.line is not None and not u.claimed_elsewhere]
     if any(unit.goods not in GOODS_TERMINAL for unit in ours):
@@ -96,9 +98,9 @@ def status(work: Work, open_exceptions: tuple[str, ...]) -> str:
         or bool(work.postings)
     )
     if moving:
-        if closed(work, open_exceptions):
-            return "closed"
-        return "resolved" if resolved(work) else "in_progress"
+        if not resolved(work):
+            return "in_progress"
+        return "closed" if closed(work, open_exceptions) else "resolved"
     if work.cancelled is not None:
         return "cancelled"
     if answers == {"declined"}:
