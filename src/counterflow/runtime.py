@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from typing import TYPE_CHECKING
 
 from counterflow.configuration import Configuration, load
 from counterflow.core.returns.case import Setting
@@ -15,12 +15,17 @@ from counterflow.engine.limits import Bucket
 from counterflow.engine.worker import Worker
 from counterflow.intake.pressure import Pressure
 from counterflow.intake.receive import Intake
+from counterflow.reconcile.payouts import Payouts
 from counterflow.sdk.connector import Connector, Context
 from counterflow.sdk.simulator.clock import Clock as JumpableClock
 from counterflow.settings import Settings
+from counterflow.store import secret
 from counterflow.store.embedded import Embedded
 from counterflow.store.migrate import upgrade
 from counterflow.store.pool import Pool, make_pool
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,7 @@ def make_worker(runtime: Runtime) -> Worker:
         runtime.connectors,
         runtime.clock,
         decide,
-        payout_handlers(),
+        Payouts(runtime.setting.routes.erp).handlers,
     )
 
 
@@ -100,6 +105,27 @@ def make_intake(runtime: Runtime) -> Intake:
         Pressure(runtime.pool),
         runtime.settings.max_body_bytes,
     )
+
+
+def make_api(runtime: Runtime) -> "FastAPI":
+    """The API over this runtime; its lifespan runs intake's committers."""
+    from counterflow.api.app import make_app
+    from counterflow.api.services import Account, Services
+
+    accounts = {
+        name: Account(name, each.maker.manifest.name, each.environment, each.functions)
+        for name, each in runtime.configuration.connections.items()
+    }
+    services = Services(
+        runtime.pool,
+        make_intake(runtime),
+        runtime.setting,
+        accounts,
+        runtime.clock,
+        secret.load_or_create(runtime.settings.home),
+        runtime.settings.max_body_bytes,
+    )
+    return make_app(services)
 
 
 async def run_worker(settings: Settings) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
+import structlog
 
 from counterflow.api.problems import KINDS
 from counterflow.api.throttle import Throttle
@@ -97,9 +98,13 @@ async def test_a_fault_of_ours_tells_nothing_of_itself(world: World, monkeypatch
         raise RuntimeError("secret inner words")
 
     monkeypatch.setattr(case_queries, "page", broken)
-    answer = await world.get("/cases")
+    with structlog.testing.capture_logs() as logs:
+        answer = await world.get("/cases")
     problem(answer, "internal")
     assert "secret" not in answer.text
+    [line] = [each for each in logs if each["event"] == "api.failed"]
+    assert "secret inner words" in line["trace"]  # for us, in the log
+    assert await world.key("reader") not in str(logs) and "exc_info" not in line  # without the values of variables
 
 
 async def test_every_kind_has_its_place_on_the_page(world: World) -> None:

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.api.world import World, a_world
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-EXAMPLES = 8  # of each operation, valid ones and broken ones
+EXAMPLES = 6  # of each operation, valid ones and broken ones
 # The role that gets furthest with an operation.
 ROLES = {
     "POST /cases": "agent",

@@ -64,6 +64,7 @@ def make_app(services: Services) -> FastAPI:
         summary="Returns, inventory and finance in step between retail systems and Odoo",
         lifespan=lifespan,
         telemetry={"tracing": False, "metrics": False, "logs": False},
+        docs_url=None,  # their pages load scripts from elsewhere; the document itself is at /openapi.json
         redoc_url=None,
         redirect_slashes=False,
     )

@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details: what happened, and the next move. Every kind is a row of `KINDS`."""
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -137,7 +138,8 @@ def problem_of(error: Exception) -> Problem:
             text = "The database cannot be reached; nothing was kept. Send it again in 5 seconds"
             return Problem("unavailable", text, headers={"Retry-After": "5"})
         case _:
-            logger.exception("api.failed", exc_info=error)
+            # Frames and message, never the values of variables: among them are keys and bodies.
+            logger.error("api.failed", error=type(error).__name__, trace="".join(traceback.format_exception(error)))
             return Problem("internal", "It is logged with the path and the time. Try again with the same key")
 
 
@@ -157,13 +159,12 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     found: dict[int | str, dict[str, Any]] = {}
     for status in statuses:
         kinds = [f"`{name}`: {kind.means}" for name, kind in KINDS.items() if kind.status == status]
-        headers = {"Retry-After": {"schema": {"type": "string"}, "description": "Seconds"}} if status > 428 else {}
         found[status] = {
             "description": " ".join(kinds) or HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
         }
-        if headers:
-            found[status]["headers"] = headers
+        if status in (429, 503):
+            found[status]["headers"] = {"Retry-After": {"schema": {"type": "string"}, "description": "Seconds"}}
     return found
 
 

@@ -1,12 +1,18 @@
 """Running: the API with worker processes beside it, or a worker alone."""
 
 import asyncio
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from counterflow.cli.failures import UNAVAILABLE, USAGE, Stop
+
+if TYPE_CHECKING:
+    import uvicorn
 
 STOP_SECONDS = 15
 AGAIN_SECONDS = 1.0  # at most so often is a worker started again
@@ -32,8 +38,6 @@ async def serve(*, host: str | None = None, port: int | None = None, workers: in
     workers
         How many worker processes; else COUNTERFLOW_WORKERS.
     """
-    import socket
-
     import uvicorn
 
     from counterflow.runtime import make_api, open_runtime
@@ -56,7 +60,19 @@ async def serve(*, host: str | None = None, port: int | None = None, workers: in
             async with _workers(count):
                 where = f"http://{host}:{listening.getsockname()[1]}"
                 print(f"Counterflow listens on {where}, with {count} worker process(es)", flush=True)
-                await uvicorn.Server(config).serve([listening])
+                await _until_told(uvicorn.Server(config), listening)
+
+
+async def _until_told(server: "uvicorn.Server", listening: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM, and end well: uvicorn's own way raises the signal again at the end."""
+
+    def end() -> None:
+        server.force_exit = server.should_exit  # the second time it does not wait for requests
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, end)
+    await server._serve([listening])
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ async def prove(conn: AsyncConnection) -> list[Finding]:
             serials += [view for view in views if any(unit.serial for unit in view.units)]
         for finding in (invariants.serials(serials), await _accepted(conn)):
             found[finding.name] = finding
-    return [found[name] for name in sorted(found, key=_order)]
+    return [found[name] for name in sorted(found, key=order)]
 
 
 async def _page(conn: AsyncConnection, ids: list[str], found: dict[str, Finding]) -> list[View]:
@@ -73,7 +73,7 @@ def _add(found: dict[str, Finding], findings: Iterable[Finding]) -> None:
         )
 
 
-def _order(name: str) -> tuple[str, int, str]:
+def order(name: str) -> tuple[str, int, str]:
     """D1, D2, ..., I1, I2, ..., I14: by number, not by text."""
     digits = "".join(c for c in name.partition("-")[0] if c.isdigit())
     return (name[:1], int(digits or 0), name)
