@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterflow.core.inventory import complete_sets, delivered_ppm, explode
+from counterflow.core.inventory import delivered_ppm, explode
 from counterflow.core.refunds import ReturnedItem, entitle
 from counterflow.core.sale import KitPart, SoldLine
 from tests.core.refunds.factory import a_line, a_sale
@@ -35,14 +35,6 @@ def test_edge_016_parts_are_those_of_the_sale() -> None:
     ]
     (plain,) = explode(a_line("tee"), 0)
     assert (plain.sku, plain.part_sku) == ("sku-tee", "")
-
-
-@pytest.mark.parametrize(
-    ("counted", "sets"),
-    [({"body": 2, "cap": 4}, 2), ({"body": 2, "cap": 3}, 1), ({"cap": 4}, 0), ({"body": 9, "cap": 20}, 2)],
-)
-def test_edge_017_only_whole_sets_are_kits(counted: dict[str, int], sets: int) -> None:
-    assert complete_sets(CAMERA, counted) == sets
 
 
 def test_more_parts_than_were_delivered_are_refused_with_the_next_move() -> None:

@@ -1,6 +1,6 @@
 """Which things came back, what they are, and where they go: pure functions over what was sold and what was found."""
 
-from counterflow.core.inventory.kits import KitNeed, complete_sets, delivered_ppm, explode
+from counterflow.core.inventory.kits import KitNeed, delivered_ppm, explode
 from counterflow.core.inventory.locations import OPERATIONS, StockOperation, operation_for
 from counterflow.core.inventory.lots import LotVerdict, lot_verdict
 from counterflow.core.inventory.serials import KnownSerial, SerialVerdict, same_serial, serial_verdict
@@ -12,7 +12,6 @@ __all__ = [
     "LotVerdict",
     "SerialVerdict",
     "StockOperation",
-    "complete_sets",
     "delivered_ppm",
     "explode",
     "lot_verdict",

@@ -31,13 +31,6 @@ def explode(line: SoldLine, piece: int) -> tuple[KitNeed, ...]:
     )
 
 
-def complete_sets(line: SoldLine, counted: Mapping[str, int]) -> int:
-    """How many whole kits the counted parts make (sku -> pieces), never more than were sold."""
-    if not line.kit:
-        return min(line.quantity, counted.get(line.sku, 0))
-    return min(line.quantity, *(counted.get(part.sku, 0) // part.quantity for part in line.kit))
-
-
 def delivered_ppm(line: SoldLine, returned: Mapping[str, int]) -> int:
     """The delivered quantity of a kit line once these parts (sku -> pieces) are back, in millionths of a kit.
 

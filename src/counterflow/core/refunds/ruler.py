@@ -21,7 +21,7 @@ def mark(line: SoldLine, piece: int) -> int:
 def units_of(line: SoldLine, piece: int, part_sku: str = "", part_piece: int = 0) -> list[tuple[Unit, Stretch]]:
     """The units of one piece (or of one part of it) with their stretches.
 
-    Raises ValueError for a piece or part that was not sold: match what arrived first (inventory/match.py).
+    Raises ValueError for a piece or part that was not sold: match what arrived first (returns/units.py).
     """
     if not 0 <= piece < line.quantity:
         raise ValueError(f"piece {piece} is not one of the {line.quantity} of line {line.line_ref}: match it first")
