@@ -13,7 +13,7 @@ import httpx2
 from counterflow.sandbox.estate import SYSTEMS
 from counterflow.sdk.simulator import Clock
 from counterflow.store.pool import Pool
-from counterflow.store.shards import wake
+from counterflow.store.shards import wake_sweep
 
 LOOK_SECONDS = 0.05
 MOST = timedelta(days=60)  # a story that needs longer is stuck
@@ -84,4 +84,4 @@ class Conductor:
                 return
             self.clock.advance(max(0.0, (min(dues) - now).total_seconds()) + 0.001)
             self.jumps += 1
-            await wake(conn, (), SYSTEMS)  # effects that became due; the sweep sees timers within a second
+            await wake_sweep(conn)

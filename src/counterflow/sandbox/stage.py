@@ -4,12 +4,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
 import msgspec
 
-from counterflow.core.returns.case import View
+from counterflow.core.returns.case import Setting, View
 from counterflow.sandbox.conductor import Conductor
 from counterflow.store.pool import Pool
 
@@ -38,6 +39,8 @@ class Stage:
     api: httpx2.AsyncClient
     pool: Pool
     conductor: Conductor
+    home: Path
+    setting: Setting
     cases: dict[str, list[str]] = field(default_factory=dict)  # story -> its cases
     payments: int = 0
     posts: int = 0

@@ -14,6 +14,7 @@ from typing import IO
 
 import httpx2
 
+from counterflow.configuration import load
 from counterflow.runtime import database_url
 from counterflow.sandbox import estate
 from counterflow.sandbox.conductor import Conductor
@@ -154,7 +155,7 @@ async def open_town(home: Path, *, workers: int = 1) -> AsyncIterator[tuple[Town
                 httpx2.AsyncClient(base_url=town.api_url, timeout=30, headers={"Authorization": f"Bearer {key}"})
             )
             conductor = Conductor(Clock(home / "clock"), pool, outside)
-            stage = Stage(outside, api, pool, conductor)
+            stage = Stage(outside, api, pool, conductor, home, load(home).setting)
             await seed(stage)
             yield town, stage
     finally:
