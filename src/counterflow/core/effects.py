@@ -108,6 +108,8 @@ class ExpectedItem:
 
 @dataclass(frozen=True, slots=True)
 class AnnounceReturn:
+    """Tell the warehouse what to expect, under which RMA number."""
+
     rma_number: str
     order_number: str
     items: tuple[ExpectedItem, ...]
@@ -115,6 +117,8 @@ class AnnounceReturn:
 
 @dataclass(frozen=True, slots=True)
 class InstructDisposition:
+    """Tell the warehouse where inspected pieces go, and why."""
+
     rma_number: str
     sku: str
     quantity: int
@@ -217,6 +221,8 @@ class CreditLine:
 
 @dataclass(frozen=True, slots=True)
 class PostCreditNote:
+    """Post the credit note of one refund intent, to the cent of what its legs paid or offset."""
+
     order_ref: str
     order_number: str
     intent_id: str
@@ -232,6 +238,8 @@ class PostCreditNote:
 
 @dataclass(frozen=True, slots=True)
 class PostRefundPayment:
+    """Post the payment of one refund leg and match it with its credit note."""
+
     leg_id: str
     credit_note_ref: str
     payment_ref: str

@@ -91,6 +91,8 @@ class AuthorisationGiven:
 
 @dataclass(frozen=True, slots=True)
 class ReturnCancelled:
+    """The customer or the channel takes the request back. What is on its way or here already goes on."""
+
     by: str
     reason: str = ""
 
@@ -199,6 +201,8 @@ class MissingResolved:
 
 @dataclass(frozen=True, slots=True)
 class LotRecalled:
+    """A recall names a lot. What comes back of it is quarantined; it may open a case of its own."""
+
     lot: str
     programme: str
     refund_regardless: bool = True  # edge case 22: refund whatever the window
@@ -238,6 +242,8 @@ class MarketplaceRefunded:
 
 @dataclass(frozen=True, slots=True)
 class DisputeMoved:
+    """A chargeback: the customer disputes a payment with its bank. A lost one is a refund that the customer took."""
+
     dispute_ref: str
     payment_ref: str
     amount_minor: int
@@ -386,6 +392,8 @@ class EffectReported:
 
 @dataclass(frozen=True, slots=True)
 class TimerFired:
+    """An instant that the case waits for has come. What follows depends on the state at that moment."""
+
     timer_id: str
     name: str
 
@@ -404,6 +412,8 @@ class SiblingsClaimed:
 
 @dataclass(frozen=True, slots=True)
 class ExceptionResolved:
+    """A person settled an exception, by one of the actions of its class, and says why."""
+
     exception_id: str
     action: str  # accept | retry | discard | write_off | park | resolve
     by: str

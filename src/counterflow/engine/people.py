@@ -131,11 +131,9 @@ ACTIONS = ("retry", "discard", "resolve", "park")
 
 def actions_of(kind: str, subject: str) -> tuple[str, ...]:
     """What a person may do with an exception of this class, besides parking it."""
-    if kind == "connection_auth":
-        return ("retry", "resolve")
-    if kind == "fact_parked" or (kind not in CLASSES and subject.startswith("ef_")):
-        return ("retry", "discard")
     found = CLASSES.get(kind)
+    if found is not None and kind in ("fact_parked", "effect_parked", "drift"):
+        return found.actions  # it ends with what it is about, and not before
     return ("resolve",) if found is None else tuple(dict.fromkeys((*found.actions, "resolve")))
 
 
