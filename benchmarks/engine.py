@@ -1,19 +1,18 @@
 """The engine against the same work done as a job per fact and a job per effect; one worker against two."""
 
 import asyncio
-import os
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 
 from benchmarks import lab
 
 CASES, CASES_AS_JOBS = 1500, 120
-_LEFT = """
-SELECT (SELECT count(*) FROM inbox WHERE status = 'ready')
-     + (SELECT count(*) FROM effects WHERE status IN ('planned', 'sending')),
-       (SELECT count(*) FROM effects WHERE status = 'done'), (SELECT count(*) FROM cases WHERE status = 'resolved')
+PATIENCE_SECONDS = 120.0
+_STATE = """
+SELECT (SELECT count(*) FROM inbox WHERE status <> 'done')
+     + (SELECT count(*) FROM effects WHERE status NOT IN ('done', 'discarded')),
+       (SELECT count(*) FROM effects WHERE status = 'done'), (SELECT count(*) FROM cases WHERE status = 'resolved'),
+       (SELECT count(*) FROM exceptions)
 """
 
 
@@ -28,44 +27,39 @@ class Run:
         return self.pairs / self.seconds
 
 
-async def run(url: str, cases: int, command: list[str], processes: int) -> Run:
-    """Tell everything first, then let the processes work until nothing is left."""
+async def run(url: str, cases: int, module: str, count: int) -> Run:
+    """Tell everything first, then let so many processes work until nothing is left.
+
+    Raises RuntimeError unless every case came to its end without a person.
+    """
     async with lab.opened(url) as pool:
         for start in range(0, cases, 100):
-            await lab.tell(pool, [fact for n in range(start, min(cases, start + 100)) for fact in lab.a_return(n)])
-        started = [subprocess.Popen([sys.executable, *command, url]) for _ in range(processes)]
-        began = time.perf_counter()
-        pids = [process.pid for process in started]
-        try:
+            await lab.tell(pool, [fact for n in range(start, min(cases, start + 100)) for fact in lab.a_request(n)])
+        with lab.processes(count, module, url) as started:
+            began = time.perf_counter()
             while True:
                 await asyncio.sleep(0.1)
                 async with pool.connection() as conn:
-                    row = await (await conn.execute(_LEFT)).fetchone()
+                    row = await (await conn.execute(_STATE)).fetchone()
                 assert row is not None
-                left, pairs, resolved = row
+                left, pairs, resolved, exceptions = row
                 if left == 0 and resolved == cases:
                     break
-                if any(process.poll() is not None for process in started) or time.perf_counter() - began > 120:
-                    raise RuntimeError(f"{left} left, {resolved} of {cases} cases resolved")
-            seconds, cpu = time.perf_counter() - began, lab.cpu_seconds(pids)
-        finally:
-            for process in started:
-                process.terminate()
-            for process in started:
-                process.wait()
+                dead = any(process.poll() is not None for process in started)
+                if exceptions or dead or time.perf_counter() - began > PATIENCE_SECONDS:
+                    raise RuntimeError(f"{left} left, {resolved} of {cases} cases resolved, {exceptions} exceptions")
+            seconds, cpu = time.perf_counter() - began, lab.cpu_seconds([process.pid for process in started])
     return Run(pairs, seconds, 1000 * cpu / pairs)
 
 
 async def bench(server: str) -> None:
-    ours, jobs = ["-m", "benchmarks.lab"], ["-m", "benchmarks.jobs"]
     with lab.database(server, "bench_jobs") as url:
-        os.environ.setdefault("PROCRASTINATE_LOG_LEVEL", "ERROR")
-        by_jobs = await run(url, CASES_AS_JOBS, jobs, 1)
+        by_jobs = await run(url, CASES_AS_JOBS, "benchmarks.jobs", 1)
     with lab.database(server, "bench_one") as url:
         commits = await asyncio.to_thread(lab.commits_per_second, url)
-        one = await run(url, CASES, ours, 1)
+        one = await run(url, CASES, "benchmarks.lab", 1)
     with lab.database(server, "bench_two") as url:
-        two = await run(url, CASES, ours, 2)
+        two = await run(url, CASES, "benchmarks.lab", 2)
     lab.emit(
         "engine_vs_jobs",
         one.per_second / by_jobs.per_second,

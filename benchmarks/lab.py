@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from typing import Any
 import psycopg
 
 from counterflow.core import effects
-from counterflow.core.effects import Effect
+from counterflow.core.effects import AnnounceReturn, Command, Effect
 from counterflow.core.facts import (
     Body,
     Counted,
@@ -42,7 +43,7 @@ from counterflow.store import migrate
 from counterflow.store.embedded import Embedded
 from counterflow.store.pool import Pool, make_pool
 
-START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
+START = datetime.now(UTC) - timedelta(hours=1)
 COMMANDS = tuple(name for name in effects.COMMANDS if name != "Look")
 CONNECTIONS = ("shop", "psp", "odoo", "wms", "mail")
 SETTING = Setting(
@@ -58,8 +59,12 @@ def emit(name: str, value: float, target: float | None, **more: Any) -> None:
 
 @dataclass(slots=True)
 class Nothing:
-    """A connector whose other side does everything at once and keeps nothing."""
+    """A connector whose other side does everything at once and keeps nothing.
 
+    A warehouse that is told of a return has received and inspected it in the same moment, unless it is `silent`.
+    """
+
+    silent: bool = False
     manifest: Manifest = field(
         default_factory=lambda: Manifest(
             "nothing",
@@ -76,8 +81,7 @@ class Nothing:
         return json.loads(delivery.body)["id"]  # type: ignore[no-any-return]
 
     def translate(self, delivery: Delivery) -> Sequence[Fact]:
-        body = json.loads(delivery.body)
-        return a_request(int(body["id"]), body["padding"][:0])
+        return a_request(int(json.loads(delivery.body)["id"]))
 
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
         return ()
@@ -86,7 +90,7 @@ class Nothing:
         return Page((), cursor, False)
 
     async def send(self, batch: Sequence[Effect]) -> Sequence[Outcome]:
-        return [Done(effect.effect_id[:12]) for effect in batch]
+        return [Done(effect.effect_id[:12], facts=self._answer(effect.command)) for effect in batch]
 
     async def find(self, effect: Effect) -> Outcome | None:
         return Done(effect.effect_id[:12])
@@ -95,6 +99,9 @@ class Nothing:
         return ()
 
     async def aclose(self) -> None: ...
+
+    def _answer(self, command: Command) -> tuple[Fact, ...]:
+        return () if self.silent or not isinstance(command, AnnounceReturn) else arrival(command.rma_number)
 
 
 def sale(n: int) -> Sale:
@@ -113,26 +120,23 @@ def sale(n: int) -> Sale:
     )
 
 
-def a_request(n: int, prefix: str = "") -> list[Fact]:
-    """The sale and the return request of one case."""
+def a_request(n: int) -> list[Fact]:
+    """What is told from outside of one return: its sale and its request."""
     order, ref = f"shop:order:{n}", f"shop:return:{n}"
     request = ReturnRequested(ref, order, (RequestedLine("L1", 1),), rma_number=f"RMA-{n}")
-    return [_fact(n, 0, SaleRecorded(sale(n)), order), _fact(n, 1, request, ref, order)]
+    return [_fact(str(n), 0, SaleRecorded(sale(n)), order), _fact(str(n), 1, request, ref, order)]
 
 
-def a_return(n: int) -> list[Fact]:
-    """All that is told from outside of one return; the rest are outcomes of its effects."""
-    item = (Counted("TEE", 1),)
-    return [
-        *a_request(n),
-        _fact(n, 2, ItemsReceived(f"r{n}", "wh-1", item), f"rma:RMA-{n}"),
-        _fact(n, 3, ItemInspected(f"i{n}", "wh-1", "TEE", "A"), f"rma:RMA-{n}"),
-    ]
+def arrival(rma: str) -> tuple[Fact, ...]:
+    """What the warehouse says; all else are outcomes of effects."""
+    received = ItemsReceived(f"receipt:{rma}", "wh-1", (Counted("TEE", 1),))
+    inspected = ItemInspected(f"inspection:{rma}", "wh-1", "TEE", "A")
+    return (_fact(rma, 2, received, f"rma:{rma}"), _fact(rma, 3, inspected, f"rma:{rma}"))
 
 
-def _fact(n: int, minute: int, body: Body, *refs: str) -> Fact:
+def _fact(name: str, minute: int, body: Body, *refs: str) -> Fact:
     at = START + timedelta(minutes=minute)
-    return Fact(fact_id("shop", type(body).__name__, str(n)), "shop", at, at, refs, body)
+    return Fact(fact_id("shop", type(body).__name__, name), "shop", at, at, refs, body)
 
 
 @contextmanager
@@ -172,16 +176,22 @@ async def tell(pool: Pool, facts: Sequence[Fact]) -> None:
         await accept(conn, facts)
 
 
-def worker_of(pool: Pool, url: str) -> Worker:
-    return Worker(pool, url, SETTING, {name: Nothing() for name in CONNECTIONS}, lambda: datetime.now(UTC), decide)
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def worker_of(pool: Pool, url: str, connector: Nothing) -> Worker:
+    return Worker(pool, url, SETTING, dict.fromkeys(CONNECTIONS, connector), now, decide)
 
 
 @contextmanager
-def workers(url: str, count: int) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Worker processes with the connector that does nothing."""
-    started = [subprocess.Popen([sys.executable, "-m", "benchmarks.lab", url]) for _ in range(count)]
+def processes(count: int, *command: str) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Processes that work until they are told to stop. Raises RuntimeError when one has ended before."""
+    started = [subprocess.Popen([sys.executable, "-m", *command]) for _ in range(count)]
     try:
         yield started
+        if any(process.poll() is not None for process in started):
+            raise RuntimeError(f"{' '.join(command)} has ended by itself")
     finally:
         for process in started:
             process.terminate()
@@ -219,14 +229,12 @@ def commits_per_second(url: str, seconds: float = 2.0) -> float:
     return count / seconds
 
 
-async def _main(url: str) -> None:
-    import signal
-
+async def _main(url: str, *how: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with opened(url) as pool:
-        await worker_of(pool, url).run(stop)
+        await worker_of(pool, url, Nothing(silent="silent" in how)).run(stop)
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1]))
+    asyncio.run(_main(*sys.argv[1:]))

@@ -12,7 +12,7 @@ CASES = 400
 
 async def bench(server: str) -> None:
     with lab.database(server, "bench_replay") as url:
-        await run(url, CASES, ["-m", "benchmarks.lab"], 1)
+        await run(url, CASES, "benchmarks.lab", 1)
         async with lab.opened(url) as pool, pool.connection() as conn:
             began = time.perf_counter()
             result = await replay.verify(conn, decide, lab.SETTING)

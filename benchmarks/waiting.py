@@ -30,7 +30,7 @@ _XREF = "INSERT INTO xref SELECT 'shop:return:copy' || n, 'rc_copy_' || n, 'case
 async def measure(url: str, first: int) -> tuple[float, float, float]:
     """(seconds from start to the first effect of a new case, resident MB, idle CPU in % of a core)."""
     async with lab.opened(url) as pool:
-        with lab.workers(url, 1) as (process,):
+        with lab.processes(1, "benchmarks.lab", url, "silent") as (process,):
             began = time.perf_counter()
             await lab.tell(pool, lab.a_request(first))
             while True:

@@ -4,12 +4,9 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from benchmarks import lab
 from counterflow.core.effects import Effect
-from counterflow.core.returns.decide import decide
-from counterflow.engine.worker import Worker
 from counterflow.sdk.outcomes import Outcome
 
 SAMPLES = 60
@@ -31,8 +28,7 @@ async def bench(server: str) -> None:
     with lab.database(server, "bench_wake") as url:
         async with lab.opened(url) as pool:
             watch = Watch()
-            connectors = dict.fromkeys(lab.CONNECTIONS, watch)
-            worker = Worker(pool, url, lab.SETTING, connectors, lambda: datetime.now(UTC), decide)
+            worker = lab.worker_of(pool, url, watch)
             stop = asyncio.Event()
             running = asyncio.create_task(worker.run(stop))
             await asyncio.sleep(1.5)
