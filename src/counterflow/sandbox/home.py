@@ -1,4 +1,4 @@
-"""The home of the simulated installation: its configuration, its policies, and an API key for the people of the stories."""
+"""The home of the simulated installation: configuration, policies, and an API key for the people of the stories."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from counterflow.policies import default_text
 from counterflow.sandbox.estate import CONNECTORS, SECRETS
+from counterflow.sandbox.real_odoo import KEY, given
 from counterflow.sdk.simulator import Clock
 from counterflow.store import api_keys, keys, secret
 from counterflow.store.pool import Pool
@@ -63,28 +64,35 @@ webhook_secret = "{wms_secret}"
 connector = "notify"
 url = "{outside}/mail/messages"
 signing_secret = "{mail_secret}"
+"""
 
+# The ERP's table, without what things are called there; the real one is asked no faster than the connector's defaults.
+ODOO = """
 [connections.odoo]
 connector = "odoo"
 base_url = "{outside}/odoo"
-database = "odoo19"
-api_key = "{odoo_key}"
-bank_journal = "BNK1"
-fees_account = "620100"
-per_second = 500
+database = "{database}"
+api_key = "{key}"
+"""
+PACE = """per_second = 500
 timeout_seconds = 10
 settle_seconds = 2
-taxes = {{ DE-19 = "19% incl." }}
-journals = {{ psp = "STRIP", gift_card = "GIFT", store_credit = "GIFT", cash = "CSH", marketplace = "BNK1" }}
-clearing_accounts = {{ psp = "101450" }}
+"""
+NAMES = """\
+[connections.odoo]
+bank_journal = "BNK1"
+fees_account = "620100"
+taxes = { DE-19 = "19% incl." }
+journals = { psp = "STRIP", gift_card = "GIFT", store_credit = "GIFT", cash = "CSH", marketplace = "BNK1" }
+clearing_accounts = { psp = "101450" }
 
 [connections.odoo.components]
-shipping = {{ product = "SHIPPING" }}
-fee = {{ account = "450100" }}
-value_loss = {{ account = "450100" }}
-goodwill = {{ account = "612600" }}
-rounding = {{ account = "612600" }}
-discount_given_back = {{ account = "400000" }}
+shipping = { product = "SHIPPING" }
+fee = { account = "450100" }
+value_loss = { account = "450100" }
+goodwill = { account = "612600" }
+rounding = { account = "612600" }
+discount_given_back = { account = "400000" }
 
 [connections.odoo.places.wh-1]
 warehouse = "WH"
@@ -102,9 +110,9 @@ customer = "Customers"
 [connections.odoo.places.store-1]
 warehouse = "ST1"
 [connections.odoo.places.store-1.locations]
-returns = "Store 1/Returns"
-sellable = "Store 1/Stock"
-quarantine = "Store 1/Returns"
+returns = "ST1/Returns"
+sellable = "ST1/Stock"
+quarantine = "ST1/Returns"
 scrap = "Write-off"
 customer = "Customers"
 """
@@ -122,13 +130,28 @@ then.credit_note_moment = "refund_confirmed"
 """
 
 
+def _odoo(outside: str) -> str:
+    """The tables of the simulated Odoo, or of the real one that somebody gave us for the stories."""
+    real = given()
+    if real is None:
+        return ODOO.format(outside=outside, database="odoo19", key=SECRETS["odoo_key"]) + PACE + _inside(NAMES)
+    head = ODOO.format(outside=outside, database=real.database, key=f"env:{KEY}")
+    return head + _inside(real.names or NAMES)
+
+
+def _inside(names: str) -> str:
+    """What follows the header of the connection's table, which is there already."""
+    return names.partition("[connections.odoo]\n")[2]
+
+
 def write_home(home: Path, outside: str) -> Callable[[Pool], Awaitable[str]]:
     """Write configuration, policies and keys; what is returned makes an API key once there is a database."""
     (home / "policies").mkdir(parents=True, exist_ok=True)
-    (home / "counterflow.toml").write_text(CONFIGURATION.format(outside=outside, **SECRETS), "utf-8")
+    text = CONFIGURATION.format(outside=outside, **SECRETS) + _odoo(outside)
+    (home / "counterflow.toml").write_text(text, "utf-8")
     first, _, rest = default_text().partition("[[refund_moment]]")
     (home / "policies" / "retailer.toml").write_text(f"{first}{TRUST.lstrip()}\n[[refund_moment]]{rest}", "utf-8")
-    assert set(CONNECTORS) <= set(CONFIGURATION.replace("[connections.", "\n").replace("]", "\n").split("\n"))
+    assert set(CONNECTORS) <= set(text.replace("[connections.", "\n").replace("]", "\n").split("\n"))
     pepper = secret.load_or_create(home)
     keys.load_or_create(home)
 

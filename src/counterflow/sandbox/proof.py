@@ -32,16 +32,17 @@ async def prove(stage: Stage) -> list[dict[str, Any]]:
         again = await replay.verify(conn, decide, stage.setting)
         findings.append(await _audited(stage, conn))
     effects = [effect for each in bodies.values() for body in each for effect in decode_log(body).effects]
-    refunds, charges, orders, documents = await asyncio.gather(
+    refunds, charges, orders, credit, documents = await asyncio.gather(
         _truth(stage, "psp", "refunds"),
         _truth(stage, "psp", "charges"),
         _truth(stage, "shop", "orders"),
+        _truth(stage, "shop", "store_credit"),
         _get(stage, "/odoo/_sim/books"),
     )
     keyed = [(r["id"], r["metadata"].get("counterflow_key", "")) for r in refunds]
     findings += [
         Finding("I11", again.holds, again.facts, again.facts, "replay of the log = the stored views, no new effect"),
-        *invariants.money(views, _refunded(refunds, orders)),
+        *invariants.money(views, _refunded(refunds, orders, credit)),
         *invariants.credit(views, _credited(documents["documents"])),
         invariants.single_refunds(effects, keyed),
         invariants.captured([(c["id"], c["amount_captured"], c["amount_refunded"]) for c in charges]),
@@ -74,7 +75,7 @@ async def _truth(stage: Stage, system: str, collection: str) -> Rows:
     return found
 
 
-def _refunded(refunds: Rows, orders: Rows) -> Counter[str]:
+def _refunded(refunds: Rows, orders: Rows, credit: Rows) -> Counter[str]:
     """Currency -> what customers got back: from the provider, in the shop's own credit, from a marketplace."""
     sums: Counter[str] = Counter()
     for refund in refunds:
@@ -84,6 +85,8 @@ def _refunded(refunds: Rows, orders: Rows) -> Counter[str]:
         for row in order["transactions"]:
             if row["kind"] == "REFUND" and row["status"] == "SUCCESS" and row["gateway"] != "stripe":
                 sums[order["presentment_currency"]] += row["amount"]["presentment"]
+    for account in credit:
+        sums[account["currency"]] += sum(move["amount_minor"] for move in account["movements"])
     return sums
 
 
@@ -94,7 +97,7 @@ def _credited(documents: Rows) -> Counter[str]:
 
 
 def _sold_less_returned(orders: Rows, effects: list[Effect], views: list[View]) -> Counter[str]:
-    """sku -> pieces that the shop shipped (replacements are shipped by the warehouse), less those booked as returned."""
+    """sku -> pieces that the shop shipped (the warehouse ships replacements), less those booked as returned."""
     pieces: Counter[str] = Counter()
     for order in orders:
         if not (order.get("source_identifier") or "").startswith("ef_"):
@@ -129,4 +132,6 @@ async def _cleared(stage: Stage, books: dict[str, Any], charges: Rows, payouts: 
         right -= sum(t["amount"] for t in members["data"] if t["type"] != "payout")
     row = next((a for a in books["trial_balance"] if a["code"] == CLEARING), {"balance": 0})
     left = round(row["balance"] * 100)
-    return Finding("clearing", left == right, left, right, "clearing account in the ledger = what the provider still holds")
+    return Finding(
+        "clearing", left == right, left, right, "clearing account in the ledger = what the provider still holds"
+    )

@@ -108,7 +108,9 @@ class Stage:
                 if "shipping" in order
                 else []
             ),
-            payments=[{"journal": "STRIP", "amount": (total - gift_card) / 100, "ref": payment}]
+            payments=[
+                {"journal": "BNK1" if marketplace else "STRIP", "amount": (total - gift_card) / 100, "ref": payment}
+            ]
             + ([{"journal": "GIFT", "amount": gift_card / 100, "ref": "gift card"}] if gift_card else []),
         )
         return Bought(placed["name"], placed["id"], payment, total, currency)

@@ -6,7 +6,6 @@ ERP by hand is adopted instead of made again (edge case 87).
 """
 
 from collections import Counter
-from collections.abc import Mapping
 
 from counterflow.core.effects import (
     Effect,
@@ -106,6 +105,12 @@ def _documents(work: Work) -> None:
         if body.state == "cancelled" and ours.state in BOOKS_POSTED:
             ours.move("reversed", fact.occurred_at)
             ours.cancelled_by = body.by or "a person"
+        elif body.state == "drafted" and ours.state in BOOKS_POSTED:
+            # A poll between our two calls saw the draft. Only a later one (a person set it back) is news; the ERP
+            # tells whole seconds.
+            if fact.occurred_at > ours.since:
+                ours.move("reversed", fact.occurred_at)
+                ours.cancelled_by = body.by or "a person"
         elif body.state in ("posted", "applied", "drafted"):
             ours.move("posted" if body.state == "applied" else body.state, fact.occurred_at)
             ours.document_ref = ours.document_ref or body.document_ref
@@ -128,16 +133,16 @@ def _is(posting: Posting, body: DocumentMoved) -> bool:
     return same_document or bool(body.key and posting.effect_id == body.key)
 
 
-def _note_for(work: Work, leg: Leg, notes: list[Posting], booked: Mapping[str, Posting]) -> Posting | None:
-    """The credit note that a leg pays: its intent's, else one that is open again since another leg came back."""
+def _note_for(work: Work, leg: Leg, notes: list[Posting]) -> Posting | None:
+    """The credit note that a leg pays: its intent's, else one that is open again since the ledger undid a payment."""
     own = next((note for note in notes if note.subject == leg.intent_id), None)
     if own is not None:
         return own
+    undone = {p.subject for p in work.postings.values() if p.kind == "payment_reversal" and p.state in BOOKS_POSTED}
     paid: Counter[str] = Counter()
     for effect in work.all_effects():
-        command = effect.command
-        if isinstance(command, PostRefundPayment) and not _came_back(work.legs[command.leg_id]):
-            paid[command.credit_note_ref] += command.amount_minor
+        if isinstance(effect.command, PostRefundPayment) and effect.command.leg_id not in undone:
+            paid[effect.command.credit_note_ref] += effect.command.amount_minor
     return next((note for note in notes if note.amount_minor - paid[note.document_ref] >= leg.amount_minor), None)
 
 
@@ -149,7 +154,7 @@ def _payments(work: Work) -> None:
     scope = f"sale:{work.sale.sale_ref}"
     for leg in work.legs.values():
         paid = booked.get(leg.leg_id)
-        note = _note_for(work, leg, notes, booked)
+        note = _note_for(work, leg, notes)
         if paid is None and leg.state in LEG_PAID and note is not None:
             work.plan(
                 PostRefundPayment(

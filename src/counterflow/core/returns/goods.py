@@ -251,22 +251,23 @@ def _decide(unit: Unit, disposition: str, because: str, fact: Fact) -> None:
 
 
 def _executed(work: Work, body: DispositionExecuted, fact: Fact) -> None:
-    """Somebody who holds the goods did it. What they did is the truth, also where we had decided otherwise."""
-    count = body.quantity
+    """Somebody who holds the goods did it. What they did is the truth, also where we had decided otherwise.
+
+    The instruction that the fact answers names its unit; else a unit that was told this comes first, before one of
+    which it is news.
+    """
     told = {
-        (e.command.unit_id, e.command.disposition)
+        (e.command.unit_id, e.command.disposition): e.effect_id
         for e in work.effects
         if isinstance(e.command, InstructDisposition) and e.decided_at < fact.seen_at
     }
-    for unit in work.units.values():
+    answered = {unit_id for (unit_id, _), effect in told.items() if f"effect:{effect}" in fact.refs}
+    units = [u for u in work.units.values() if (u.unit_id in answered if answered else _executes(u, body))]
+    units.sort(key=lambda u: (u.unit_id, body.disposition) not in told)
+    count = body.quantity
+    for unit in units:
         if count == 0:
             return
-        if unit.sku != body.sku or (
-            body.serial and unit.serial and same_serial(unit.serial) != same_serial(body.serial)
-        ):
-            continue
-        if body.line_ref and (unit.line is None or unit.line.wanted.line_ref != body.line_ref):
-            continue
         if body.reversed:
             done = unit.goods in ("disposition_decided", "dispositioned") and unit.disposition == body.disposition
             if not done or not unit.move("disposition_reversed", fact.occurred_at):
@@ -277,14 +278,21 @@ def _executed(work: Work, body: DispositionExecuted, fact: Fact) -> None:
                 continue
             unit.disposition = body.disposition
             unit.disposition_because = f"{fact.connection} holds the goods and did it"
-        elif unit.goods not in GOODS_HERE:
-            continue
         elif (unit.unit_id, body.disposition) in told:
             pass  # what we had told them, be it late: a newer decision stands
+        elif unit.goods not in GOODS_HERE:
+            continue
         elif unit.goods in ("inspected", "quarantined", "disposition_decided") and unit.disposition != body.disposition:
             decided = unit.disposition or "nothing"
             _decide(unit, body.disposition, f"{fact.connection} did it, {decided} was decided", fact)
         count -= 1
+
+
+def _executes(unit: Unit, body: DispositionExecuted) -> bool:
+    """Whether what was done may have been done with this unit, by what the fact says of it."""
+    other = body.serial and unit.serial and same_serial(unit.serial) != same_serial(body.serial)
+    line_ref = unit.line.wanted.line_ref if unit.line is not None else ""
+    return unit.sku == body.sku and not other and body.line_ref in ("", line_ref)
 
 
 # ---- what will not come ----------------------------------------------------------------------------------------------

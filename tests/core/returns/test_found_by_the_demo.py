@@ -1,0 +1,77 @@
+"""Mistakes of ours that the demo's proof has found, each with the test that would have caught it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from counterflow.core.effects import InstructDisposition, PayLeg, ReceiveGoods
+from counterflow.core.facts import (
+    DispositionChosen,
+    DispositionExecuted,
+    DocumentMoved,
+    ReplacementMoved,
+    ReturnRequested,
+)
+from counterflow.core.sale import Payment
+from tests.core.returns.telling import Story, line, sale, wanted
+
+
+def test_what_was_done_with_the_extra_piece_is_not_taken_for_the_one_that_was_sold() -> None:
+    story = Story().request().settle().receive(quantity=2).settle().inspect().settle()
+    extra = next(u for u in story.view.units if not u.line_ref)
+    story.tell(DispositionChosen((extra.unit_id,), "send_back", "bo", "not ours"), "console:bo", "person")
+    instructions = [e for e in story.effects if isinstance(e.command, InstructDisposition)]
+    told = next(e for e in instructions if e.command.unit_id == extra.unit_id)  # type: ignore[union-attr]
+    fact = story.fact(DispositionExecuted("send_back", "TEE"), "wms", "warehouse")
+    story.hear(replace(fact, refs=(f"effect:{told.effect_id}", *fact.refs)))
+    assert [u.disposition for u in story.view.units if u.line_ref] == ["restock"]
+
+
+def test_a_late_confirmation_of_an_earlier_instruction_does_not_undo_the_newer_one() -> None:
+    story = Story().request().settle().receive().settle()
+    story.inspect(lot_status="recalled").settle()
+    unit = story.view.units[0]
+    assert unit.disposition == "quarantine"
+    story.tell(DispositionChosen((unit.unit_id,), "scrap", "quality", "the recall says so"), "console:q", "person")
+    story.tell(DispositionExecuted("quarantine", "TEE"), "wms", "warehouse")
+    assert story.view.units[0].disposition == "scrap"
+
+
+def test_a_payment_of_a_second_refund_waits_for_its_own_credit_note() -> None:
+    sold = sale(
+        line("L1", "TEE", 2000),
+        line("L2", "MUG", 1000),
+        payments=(Payment("pi_1", "card", 1500, "psp"), Payment("gc_1", "gift_card", 1500)),
+    )
+    story = Story(sold).request(wanted("L1"), wanted("L2")).settle()
+    story.receive("TEE").receive("MUG").settle()
+    story.inspect("MUG").settle()
+    story.inspect("TEE").settle(keep=lambda e: not isinstance(e.command, PayLeg) or e.command.rail == "card")
+    payments = story.commands("PostRefundPayment")
+    notes = {p.document_ref: p.amount_minor for p in story.view.postings if p.kind == "credit_note"}
+    for ref, amount in notes.items():
+        assert sum(p.amount_minor for p in payments if p.credit_note_ref == ref) <= amount
+    assert len(payments) == 1
+
+
+def test_states_of_a_replacement_that_share_a_second_end_at_the_furthest() -> None:
+    story = Story().request(wanted(remedy="exchange", replacement_sku="TEE")).settle()
+    story.receive().settle().inspect().settle()
+    at = story.now + timedelta(minutes=5)
+    for state in ("delivered", "created", "shipped"):
+        story.tell(ReplacementMoved("shop:order:6001", state, 2000), at=at)
+    assert story.view.exchange is not None and story.view.exchange.state == "delivered"
+
+
+def test_a_poll_between_two_calls_does_not_set_a_posted_document_back() -> None:
+    story = Story().request().settle().receive().settle()
+    effect = next(e for e in story.effects if isinstance(e.command, ReceiveGoods))
+    posted = next(p for p in story.view.postings if p.kind == "receive_goods")
+    draft = DocumentMoved(posted.document_ref, "receive_goods", "drafted", key=effect.effect_id)
+    story.tell(draft, "odoo", "erp", at=posted.since - timedelta(milliseconds=300))
+    assert next(p for p in story.view.postings if p.kind == "receive_goods").state == "settled"
+
+
+def test_an_unchanged_request_is_announced_once_however_often_the_channel_saves_it() -> None:
+    story = Story().request().settle()
+    story.tell(ReturnRequested("shop:return:1", story.sale.sale_ref, (wanted(),), version=9))
+    assert story.kinds().count("AnnounceReturn") == 1
