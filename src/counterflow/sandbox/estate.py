@@ -35,6 +35,10 @@ SECRETS = {
     "mail_secret": _signing("mail"),
 }
 
+CURRENCY = "EUR"  # in which the retailer sells and keeps its books
+# Other customers' sales: a provider that holds only refunds has nothing to pay out.
+OTHERS_PAYMENT, OTHERS_MINOR = "pi_everybody_else", 5_000_000
+
 # sku, price with tax, cost (major units), tracking, parts of a kit
 PRODUCTS: tuple[dict[str, Any], ...] = (
     {"sku": "TEE", "name": "T-shirt", "price": 20, "cost": 8},

@@ -1,9 +1,10 @@
 """The outside world as one process: every simulator under its own path, with durable state and a shared clock.
 
-python -m counterflow.sandbox.outside <home> <port> <port of the API>
+python -m counterflow.sandbox.outside <home> <port> <port of the API> <seed>
 """
 
 import sys
+import time
 from pathlib import Path
 
 import uvicorn
@@ -16,6 +17,7 @@ from counterflow.connectors.pos.simulator import create_app as pos
 from counterflow.connectors.shopify.simulator import create_app as shopify
 from counterflow.connectors.stripe.simulator import create_app as stripe
 from counterflow.connectors.warehouse.simulator import create_app as warehouse
+from counterflow.sandbox import real_odoo
 from counterflow.sandbox.estate import SECRETS
 from counterflow.sdk.simulator import Chaos, Clock, World, together
 
@@ -23,15 +25,18 @@ from counterflow.sdk.simulator import Chaos, Clock, World, together
 CHAOS = Chaos(duplicate=0.15, reorder_seconds=20.0, jitter_seconds=5.0)
 
 
-def create_outside(home: Path, port: int, api_port: int, *, seed: int = 7) -> Starlette:
+def create_outside(home: Path, port: int, api_port: int, *, seed: int) -> Starlette:
     """All simulators of the estate in one ASGI app; their state is under `home/outside`."""
     clock = Clock(home / "clock")
+    real = real_odoo.given()
+    # A real Odoo outlives this world: its documents are told from those of other worlds by their numbers.
+    first = int(time.time()) % 100_000_000 if real else 0
     base, hooks = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{api_port}/webhooks"
 
     def world(name: str) -> World:
         folder = home / "outside"
         folder.mkdir(parents=True, exist_ok=True)
-        made = World(name, folder / f"{name}.db", clock, seed)
+        made = World(name, folder / f"{name}.db", clock, seed, first)
         made.chaos = CHAOS
         return made
 
@@ -57,7 +62,9 @@ def create_outside(home: Path, port: int, api_port: int, *, seed: int = 7) -> St
                 webhook_url=f"{hooks}/bank",
                 webhook_secret=SECRETS["bank_secret"],
             ),
-            "odoo": odoo(world("odoo"), keys={SECRETS["odoo_key"]: "integration"}, database="odoo19"),
+            "odoo": real_odoo.create_app(world("odoo"), real, home)
+            if real
+            else odoo(world("odoo"), keys={SECRETS["odoo_key"]: "integration"}, database="odoo19"),
             "till-1": pos(
                 world("till-1"),
                 store="store-1",
@@ -79,5 +86,6 @@ def create_outside(home: Path, port: int, api_port: int, *, seed: int = 7) -> St
 
 
 if __name__ == "__main__":
-    home, port, api_port = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    uvicorn.run(create_outside(home, port, api_port), host="127.0.0.1", port=port, log_level="error", access_log=False)
+    home, port, api_port, seed = Path(sys.argv[1]), *map(int, sys.argv[2:])
+    world = create_outside(home, port, api_port, seed=seed)
+    uvicorn.run(world, host="127.0.0.1", port=port, log_level="error", access_log=False)

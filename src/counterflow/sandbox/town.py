@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from counterflow.store.embedded import Embedded
 from counterflow.store.pool import make_pool
 
 START_SECONDS = 30.0
+POSTGRES = "postgres"  # the embedded server, beside the processes of the town
+SEED = 7  # of the outside world's chaos
 
 
 class TownError(Exception):
@@ -46,6 +49,7 @@ class Town:
 
     home: Path
     workers: int = 1
+    seed: int = SEED
     outside_port: int = field(default_factory=free_port)
     api_port: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -66,14 +70,17 @@ class Town:
 
     def command(self, name: str) -> list[str]:
         if name == "outside":
-            ports = [str(self.outside_port), str(self.api_port)]
-            return [sys.executable, "-m", "counterflow.sandbox.outside", str(self.home), *ports]
+            numbers = [str(self.outside_port), str(self.api_port), str(self.seed)]
+            return [sys.executable, "-m", "counterflow.sandbox.outside", str(self.home), *numbers]
         if name == "api":
             return [sys.executable, "-m", "counterflow", "serve", "--workers", "0"]
         return [sys.executable, "-m", "counterflow", "worker"]
 
     def start(self, name: str) -> None:
         """Start a process; its output goes to `<home>/logs/<name>.log`."""
+        if name == POSTGRES:
+            Embedded.start(self.home / "postgres")
+            return
         folder = self.home / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         log = self.logs.get(name) or (folder / f"{name}.log").open("ab")
@@ -94,9 +101,22 @@ class Town:
         return ["outside", "api", *(f"worker-{n}" for n in range(1, self.workers + 1))]
 
     def kill(self, name: str) -> None:
-        """As the power cut does it: no chance to say goodbye."""
+        """As the power cut does it: no chance to say goodbye. Raises TownError for a database that is not ours."""
+        if name == POSTGRES:
+            pid = None if self.settings.database_url else Embedded.status(self.home / "postgres")["pid"]
+            if pid is None:
+                raise TownError("only the embedded server can be killed: unset COUNTERFLOW_SANDBOX_DATABASE_URL")
+            os.kill(pid, signal.SIGKILL)
+            return
         self.processes[name].kill()
         self.processes[name].wait()
+
+    def mind(self) -> list[str]:
+        """Start again whatever has ended by itself, as a supervisor does; the names."""
+        ended = [name for name, process in self.processes.items() if process.poll() is not None]
+        for name in ended:
+            self.start(name)
+        return ended
 
     def stop(self) -> None:
         for process in self.processes.values():
@@ -136,9 +156,9 @@ class Town:
 
 
 @asynccontextmanager
-async def open_town(home: Path, *, workers: int = 1) -> AsyncIterator[tuple[Town, Stage]]:
+async def open_town(home: Path, *, workers: int = 1, seed: int = SEED) -> AsyncIterator[tuple[Town, Stage]]:
     """Everything running and seeded, and the stage to act on; stopped at the end, whatever happened."""
-    town = Town(home, workers)
+    town = Town(home, workers, seed)
     api_key = write_home(home, town.outside_url)
     url = await asyncio.to_thread(database_url, town.settings)
     try:
@@ -156,16 +176,16 @@ async def open_town(home: Path, *, workers: int = 1) -> AsyncIterator[tuple[Town
             )
             conductor = Conductor(Clock(home / "clock"), pool, outside)
             stage = Stage(outside, api, pool, conductor, home, load(home).setting)
-            await seed(stage)
+            await found(stage)
             yield town, stage
     finally:
         await asyncio.to_thread(town.stop)
 
 
-async def seed(stage: Stage) -> None:
+async def found(stage: Stage) -> None:
     """The ERP's company and goods; a world that has them is left as it is."""
-    company = {"currency": "EUR", "provider": {"name": "Stripe", "code": "STRIP"}, "stores": ["Store 1"]}
+    company = {"currency": estate.CURRENCY, "provider": {"name": "Stripe", "code": "STRIP"}, "stores": ["Store 1"]}
     await stage.act("odoo", "seed_company", **company)
     await stage.act("odoo", "seed_products", products=estate.odoo_products())
-    # Other customers' sales: a provider that holds only refunds has nothing to pay out.
-    await stage.act("psp", "pay", amount_minor=5_000_000, currency="eur", payment_intent="pi_everybody_else")
+    others = {"payment_intent": estate.OTHERS_PAYMENT, "amount_minor": estate.OTHERS_MINOR}
+    await stage.act("psp", "pay", currency=estate.CURRENCY.lower(), **others)

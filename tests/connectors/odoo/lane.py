@@ -37,7 +37,7 @@ CONFIG: dict[str, Any] = {
     "places": {
         "store-1": {
             "warehouse": "ST1",
-            "locations": {"returns": "Store 1/Returns", "sellable": "Store 1/Stock"},
+            "locations": {"returns": "ST1/Returns", "sellable": "ST1/Stock"},
         },
         "wh-1": {
             "warehouse": "WH",

@@ -35,15 +35,17 @@ class World:
     """Durable JSON documents in one SQLite file, which survive a kill at any moment (`path` None: in memory).
 
     One process owns a world. What must change together goes inside `with world.tx()`; acts and agenda handlers are
-    already inside one, so a webhook that they emit is stored if and only if their change is.
+    already inside one, so a webhook that they emit is stored if and only if their change is. Numbers of a series follow
+    `first`: worlds that meet in one real system differ in it.
     """
 
-    def __init__(self, name: str, path: Path | None, clock: Clock, seed: int = 0) -> None:
+    def __init__(self, name: str, path: Path | None, clock: Clock, seed: int = 0, first: int = 0) -> None:
         self.name = name
         self.clock = clock
         self.acts: dict[str, ActHandler] = {}
         self.transport: httpx2.AsyncBaseTransport | None = None  # how webhooks travel; None: over the network
         self.signer: Signer = lambda headers, body, now: headers  # runs at each sending; headers are stored before it
+        self._first = first
         self._handlers: dict[str, Handler] = {}
         self._lock = threading.RLock()
         self._depth = 0
@@ -85,10 +87,10 @@ class World:
         self._db.execute("DELETE FROM docs WHERE coll = ? AND id = ?", (coll, id))
 
     def next_id(self, coll: str) -> int:
-        """The next number of a series, 1 first; never given twice, gaps are possible after a rollback."""
+        """The next number of a series, `first` + 1 first; never given twice, gaps are possible after a rollback."""
         row = self._db.execute(
-            "INSERT INTO counters VALUES (?, 1) ON CONFLICT (coll) DO UPDATE SET value = value + 1 RETURNING value",
-            (coll,),
+            "INSERT INTO counters VALUES (?, ?) ON CONFLICT (coll) DO UPDATE SET value = value + 1 RETURNING value",
+            (coll, self._first + 1),
         ).fetchone()
         return int(row[0])
 
@@ -220,7 +222,7 @@ class World:
         """Use up one shot of an armed fault of this name that matches; None: nothing is armed."""
         with self.tx():
             for fault in self.faults():
-                if fault["name"] == name and re.search(fault["match"], label) and self._shot(fault):
+                if fault["name"] == name and re.search(fault["match"], label, re.MULTILINE) and self._shot(fault):
                     return fault
         return None
 

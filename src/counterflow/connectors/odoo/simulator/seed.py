@@ -174,7 +174,7 @@ def _warehouses(env: Env, stores: list[str]) -> None:
     ]
     _warehouse(env, "WH", "My Company", 4, 5, kinds)
     for number, store in enumerate(stores, 1):
-        view = env.create("stock.location", {"name": store, "usage": "view"})
+        view = env.create("stock.location", {"name": f"ST{number}", "usage": "view"})  # Odoo names it by the code
         stock = env.create("stock.location", {"name": "Stock", "location_id": view.id})
         env.create("stock.location", {"name": "Returns", "location_id": view.id})
         _warehouse(env, f"ST{number}", store, view.id, stock.id, [(0, *kind[1:]) for kind in kinds])
