@@ -21,7 +21,8 @@ from counterflow.sdk.manifest import Idempotency, Support
 from counterflow.sdk.outcomes import Accepted, ConnectorError, Done, Outcome, RateLimited
 from counterflow.store.effects import READS, Claimed
 
-ATTEMPTS = 12
+ATTEMPTS = 12  # before a person is asked, and not before PATIENCE has passed: an outage of an hour is no reason
+PATIENCE = timedelta(hours=48)
 BACK_OFF_SECONDS = 0.5
 BACK_OFF_SECONDS_MOST = 600.0
 ACCEPTED_LOOK_SECONDS = 30.0
@@ -113,7 +114,7 @@ def _success(claimed: Claimed, outcome: Done | Accepted, now: datetime) -> Verdi
 
 
 def _again(claimed: Claimed, word: str, message: str, code: str, now: datetime) -> Verdict:
-    if claimed.attempts >= ATTEMPTS:
+    if claimed.attempts >= ATTEMPTS and now - (claimed.first_sent_at or now) >= PATIENCE:
         return Verdict(
             "parked", word, None, "parked", f"{claimed.attempts} attempts, the last: {message}", code or word
         )

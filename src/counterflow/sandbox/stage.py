@@ -166,6 +166,16 @@ class Stage:
         except Stuck as stuck:
             raise Stuck(f"{stuck}; {told(await self.view(case_id))}") from None
 
+    async def outcomes(self, case_id: str, kind: str) -> list[str]:
+        """What the attempts for the case's effects of a kind gave, in order."""
+        async with self.pool.connection() as conn:
+            found = await conn.execute(
+                "SELECT outcome FROM attempts JOIN effects USING (effect_id) WHERE owner = %s AND kind = %s"
+                " ORDER BY started_at, n",
+                (case_id, kind),
+            )
+            return [str(outcome) for (outcome,) in await found.fetchall()]
+
     async def reaches(self, case_id: str, *statuses: str) -> View:
         return await self.see(case_id, " or ".join(statuses), lambda view: view.status in statuses)
 

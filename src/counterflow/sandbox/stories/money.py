@@ -31,22 +31,24 @@ async def provider_down(stage: Stage) -> None:
     case = await ask(stage, "provider_down", bought, "HOODIE")
     receipt = await arrive(stage, case, {"sku": "HOODIE", "quantity": 1})
     await stage.goods(case, "received")
-    await stage.fault("psp", "down", times=-1, match=f"POST /v1/refunds {bought.payment}", seconds=3600)
+    await stage.fault("psp", "down", times=-1, match=rf"^POST /v1/refunds$[^\0]*{bought.payment}", seconds=3600)
     await inspect(stage, receipt, "A")
     view = await stage.see(case, "the intent", lambda v: bool(v.intents))
     assert not any(p.kind == "credit_note" for p in view.postings), view.postings
     view = await stage.reaches(case, "closed")
-    assert view.paid_minor == 5000
+    assert view.paid_minor == 5000 and len(view.legs) == 1, view.legs
+    assert "unknown" in await stage.outcomes(case, "PayLeg")  # it was down indeed
 
 
 async def timeout_after_success(stage: Stage) -> None:
     """The provider paid and its answer was lost: looked up, not paid again."""
     bought = await stage.buy({"sku": "PLATE", "quantity": 1, "price": 1500})
     case = await ask(stage, "timeout_after_success", bought, "PLATE")
-    await stage.fault("psp", "lost_reply", match=f"POST /v1/refunds {bought.payment}")
+    await stage.fault("psp", "lost_reply", match=rf"^POST /v1/refunds$[^\0]*{bought.payment}")
     await come_back(stage, case, "PLATE")
     view = await stage.reaches(case, "closed")
     assert view.paid_minor == 1500 and len(view.legs) == 1, view.legs
+    assert await stage.outcomes(case, "PayLeg") == ["unknown", "done"]  # sent once, then looked up
 
 
 async def fails_after_success(stage: Stage) -> None:

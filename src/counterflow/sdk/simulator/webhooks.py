@@ -60,7 +60,7 @@ class Deliveries:
         text = body.decode()
         with world.tx():
             doc = {"url": url, "headers": headers, "body": text, "label": label, "schedule": schedule, "answers": []}
-            lost = not reliable and world.take_fault("lose_webhook", f"{url} {label}")
+            lost = not reliable and world.take_fault("lose_webhook", f"{url} {label}\n{body[:4000].decode('latin-1')}")
             if lost or world.rng.random() < chaos.lose:
                 return self._end(doc, "lost")
             copies = 2 if world.rng.random() < chaos.duplicate else 1

@@ -56,8 +56,9 @@ def with_sim(
     """The simulator `app` behind its faulty wire, with the `/_sim` doors beside it and the pump in its lifespan.
 
     `refuse(status)` makes the vendor's own 401, 429, 500 and 503. `label(method, path, body)` names an operation for
-    faults and for the call counter (by default "POST /v1/refunds"); a GraphQL simulator adds the operation's name. The
-    wire leaves `own_faults` to the simulator, where the vendor's own way to fail is more than a broken answer.
+    faults and for the call counter (by default "POST /v1/refunds"); a GraphQL simulator adds the operation's name. A
+    fault's `match` may also name what stands in the body, which follows the label on a line of its own. The wire
+    leaves `own_faults` to the simulator, where the vendor's own way to fail is more than a broken answer.
     """
 
     @asynccontextmanager
@@ -109,6 +110,7 @@ class _Wire:
         self._world.fire()
         replay = _replaying(body, receive)
 
+        label += "\n" + body[:4000].decode("latin-1")  # a fault may mean one payment: it is matched on the body, too
         armed = {fault["name"] for fault in self._world.faults()}
         if "slow" in armed and (slow := self._world.take_fault("slow", label)):
             await asyncio.sleep(slow["seconds"])
