@@ -281,5 +281,6 @@ def credit(number: str, *lines: CreditLine, subject: str = "1", currency: str = 
 
 
 def refund(note: str, amount: int, subject: str = "1", rail: str = "card", currency: str = "USD") -> Effect:
-    command = PostRefundPayment(f"rl_{subject}", note, "ch_1", f"re_{subject}", rail, "stripe", amount, currency, AT)
+    ref = f"psp:refund:re_{subject}"
+    command = PostRefundPayment(f"rl_{subject}", note, "ch_1", ref, rail, "stripe", amount, currency, AT)
     return effect(command, f"{note}/{subject}")

@@ -288,11 +288,12 @@ async def test_a_payout_clears_its_payments(odoo: Lane) -> None:
     note = await odoo.done(credit(number, goods("l1", "MUG", 1, 1190, 190)))
     await odoo.done(refund(note.ref, 1190, number))
     entries = (
-        SettlementEntry("charge", f"ch_{number[1:]}", 2380),
-        SettlementEntry("refund", f"re_{number}", -1190),
+        # The entries carry references of ours; whoever wrote the memo of the sale's payment knew only theirs.
+        SettlementEntry("charge", f"psp:payment:ch_{number[1:]}", 2380),
+        SettlementEntry("refund", f"psp:refund:re_{number}", -1190),
         SettlementEntry("fee", "fee_1", -50),
     )
-    command = PostSettlement(f"po_{number}", "stripe", "bank_1", "USD", 1140, entries, "2026-11-22")
+    command = PostSettlement(f"psp:payout:po_{number}", "stripe", "bank_1", "USD", 1140, entries, "2026-11-22")
     posted = effect(command, number)
     settled = await odoo.done(posted)
     assert await odoo.ledger(settled) == [("101401", 11.4), ("101450", -11.9), ("620100", 0.5)]

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from starlette.applications import Starlette
 
 from counterflow.connectors.odoo import connector
+from counterflow.connectors.odoo.session import theirs
 from counterflow.connectors.odoo.simulator import create_app
 from counterflow.core.effects import (
     CreditLine,
@@ -130,13 +131,13 @@ class Harness(testing.Harness):
             case "PostCreditNote":
                 return len(self._having("account.move", "posted", ref=f"{command.rma_number} {command.intent_id}"))
             case "PostRefundPayment":
-                return len(self._having("account.payment", "in_process", memo=command.refund_ref))
+                return len(self._having("account.payment", "in_process", memo=theirs(command.refund_ref)))
             case "ReverseRefundPayment":
                 memo = f"{command.leg_id.replace('rl_', 're_')} came back: {command.reason}"
                 return len(self._having("account.payment", "in_process", memo=memo))
             case "PostReplacement":
                 return len(self._having("sale.order", "sale", client_order_ref=command.replacement_ref))
-        return len(self._having("account.bank.statement.line", "", payment_ref=f"Payout {command.payout_ref}"))
+        return len(self._having("account.bank.statement.line", "", payment_ref=f"Payout {theirs(command.payout_ref)}"))
 
     async def amount(self, effect: Effect) -> tuple[int, str] | None:
         command: Any = effect.command

@@ -8,7 +8,7 @@ from typing import Any
 
 from counterflow.connectors.odoo.client import Document
 from counterflow.connectors.odoo.receivable import Row, lines_of, match
-from counterflow.connectors.odoo.session import Odoo, done
+from counterflow.connectors.odoo.session import Odoo, done, theirs
 from counterflow.core.effects import Effect, PostRefundPayment
 from counterflow.core.money import exponent, to_major
 from counterflow.sdk.outcomes import Done, Rejected
@@ -75,7 +75,7 @@ async def _make(odoo: Odoo, key: str, command: PostRefundPayment, notes: list[in
         "currency_id/.id": rows[0]["currency_id"],
         "journal_id/.id": await odoo.names.journal(command.provider, command.rail),
         "date": odoo.day(command.occurred_at),
-        "memo": command.refund_ref or command.leg_id,
+        "memo": theirs(command.refund_ref) or command.leg_id,
         "invoice_ids/.id": notes,
     }
     return (await odoo.client.load(MODEL, [Document(key, head)]))[0]

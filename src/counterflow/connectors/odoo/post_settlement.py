@@ -7,7 +7,7 @@ account is found without a search.
 from typing import Any
 
 from counterflow.connectors.odoo.client import Document
-from counterflow.connectors.odoo.session import Odoo, done
+from counterflow.connectors.odoo.session import Odoo, done, theirs
 from counterflow.core.effects import Effect, PostSettlement
 from counterflow.core.money import exponent, to_major
 from counterflow.sdk.outcomes import Done, Rejected
@@ -63,7 +63,7 @@ async def _document(odoo: Odoo, key: str, command: PostSettlement) -> Document:
     lines: list[dict[str, Any]] = [
         {
             "account_id/.id": account,
-            "name": f"{name} of payout {command.payout_ref}",
+            "name": f"{name} of payout {theirs(command.payout_ref)}",
             "balance": to_major(amount, command.currency),
             "amount_currency": to_major(amount, command.currency),
         }
@@ -73,8 +73,8 @@ async def _document(odoo: Odoo, key: str, command: PostSettlement) -> Document:
         "journal_id/.id": journal,
         "date": command.booked_on,
         "amount": to_major(command.net_minor, command.currency),
-        "payment_ref": f"Payout {command.payout_ref}",
-        "ref": f"payout:{command.payout_ref}",
+        "payment_ref": f"Payout {theirs(command.payout_ref)}",
+        "ref": f"payout:{theirs(command.payout_ref)}",
     }
     return Document(key, head, "line_ids", lines)
 
@@ -88,7 +88,9 @@ async def _clearing(odoo: Odoo, effect: Effect, command: PostSettlement) -> list
     """The payout's own item on the clearing account first, then the open ones of its entries (by their reference)."""
     count = 3 if any(entry.kind == "fee" and entry.amount_minor for entry in command.entries) else 2
     own = await odoo.client.find_key(f"{effect.effect_id}_l{count}", "account.move.line")
-    refs = sorted({entry.ref for entry in command.entries if entry.kind != "fee"})
+    # Whoever imported the sale wrote the provider's id as the payment's memo; it knows nothing of our references.
+    told = [entry.ref for entry in command.entries if entry.kind != "fee"]
+    refs = sorted({*told, *map(theirs, told)})
     rows = await odoo.client.search(
         "account.move.line",
         [

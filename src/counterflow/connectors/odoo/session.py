@@ -51,5 +51,11 @@ def done(ref: str, **values: Any) -> Done:
     return Done(ref, tuple((name, str(value)) for name, value in values.items() if value is not False and value != ""))
 
 
+def theirs(ref: str) -> str:
+    """The other system's own id in a reference of ours (`psp:refund:re_1`): what people compare with its pages."""
+    parts = ref.split(":", 2)
+    return parts[2] if len(parts) == 3 else ref
+
+
 def names_of(rows: Iterable[dict[str, Any]]) -> str:
     return ", ".join(str(row["name"]) for row in rows)
