@@ -87,10 +87,13 @@ async def test_transient_failures_are_tried_again_and_bounded(fresh_database):
     async with a_world(fresh_database, psp) as world:
         await world.tell(request("R1"))
         await world.settle()
-        for _ in range(30):
-            await world.later(700)
-        assert await world.one("SELECT status, attempts, word FROM effects") == ("parked", 12, "transient")
-        assert len(psp.sends) == 12 and await reports(world) == ["parked"]
+        for _ in range(23):
+            await world.later(7200)
+        assert await world.one("SELECT status FROM effects") == "planned"  # many attempts, not yet two days: it goes on
+        for _ in range(3):
+            await world.later(7200)
+        assert await world.one("SELECT status, word FROM effects") == ("parked", "transient")
+        assert await reports(world) == ["parked"]
 
 
 async def test_a_rate_limit_pauses_the_connection_and_counts_no_attempt(fresh_database):
