@@ -376,8 +376,9 @@ def _default(field: FieldInfo) -> str:
 def cli() -> str:
     from counterflow.cli import app
 
-    text = app.generate_docs(recursive=True, heading_level=1)
-    return text[text.index("## counterflow ") :].replace("***", "**")
+    text = app.generate_docs(recursive=True, heading_level=1, usage_name="counterflow")
+    text = text.replace(" -m tools.docs", "")  # how this very program was called, in the usage of nested commands
+    return text[text.index("## counterflow ") :]
 
 
 def openapi() -> dict[str, Any]:
