@@ -8,24 +8,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import structlog
+from psycopg import AsyncConnection
+
 from counterflow.configuration import Configuration, load
 from counterflow.core.returns.case import Setting
 from counterflow.core.returns.decide import decide
 from counterflow.engine.limits import Bucket
-from counterflow.engine.worker import Worker
+from counterflow.engine.worker import Duty, Worker
 from counterflow.intake.pressure import Pressure
 from counterflow.intake.receive import Intake
 from counterflow.reconcile.payouts import Payouts
 from counterflow.sdk.connector import Connector, Context
 from counterflow.sdk.simulator.clock import Clock as JumpableClock
 from counterflow.settings import Settings
-from counterflow.store import secret
+from counterflow.store import checkpoints, keys, secret
 from counterflow.store.embedded import Embedded
 from counterflow.store.migrate import upgrade
 from counterflow.store.pool import Pool, make_pool
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+logger = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,21 @@ def make_worker(runtime: Runtime) -> Worker:
         runtime.clock,
         decide,
         Payouts(runtime.setting.routes.erp).handlers,
+        (_checkpoints(runtime.settings),),
     )
+
+
+def _checkpoints(settings: Settings) -> Duty:
+    """Sign the heads of the log when it is time. What keeps us from it is told in the log and tried again."""
+    signing = keys.load_or_create(settings.home)
+
+    async def checkpoint(conn: AsyncConnection, now: datetime) -> None:
+        try:
+            await checkpoints.checkpoint_if_due(conn, signing, now, settings.checkpoints)
+        except (checkpoints.CheckpointError, OSError) as error:
+            logger.error("checkpoint.refused", reason=str(error))
+
+    return checkpoint
 
 
 def make_intake(runtime: Runtime) -> Intake:

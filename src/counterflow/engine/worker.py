@@ -6,7 +6,7 @@ worker or the time has made due. Drains hold the event loop for tens of millisec
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -35,6 +35,9 @@ SHARDS_AT_ONCE = 16  # one transaction for several shards, and some left for the
 AGAIN_SECONDS = 1.0  # after the database was gone
 GRACE_SECONDS = 10.0  # calls under way when the worker is told to stop may end and be recorded
 
+# Something that belongs to no case and no connection: a checkpoint of the log.
+Duty = Callable[[AsyncConnection, datetime], Awaitable[None]]
+
 logger = structlog.get_logger(__name__)
 
 
@@ -49,6 +52,7 @@ class Worker:
     clock: Clock
     decide: Decide
     handlers: Mapping[str, Handler] = field(default_factory=dict)
+    duties: Sequence[Duty] = ()  # once a sweep, by every worker: they look themselves whether something is due
     drainers: int = 2
     feeds: bool = True
     worker_id: str = field(default_factory=lambda: uuid4().hex)
@@ -149,6 +153,8 @@ class Worker:
                     self.pulling.add(feed)
                     group.create_task(self._pull(feed))
             await recover(self.pool, dict(self.connectors), self.worker_id, self.clock())
+            for duty in self.duties:
+                await duty(conn, self.clock())
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.sweep_now.wait(), SWEEP_SECONDS)
             self.sweep_now.clear()
