@@ -9,19 +9,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import httpx2
+import psycopg
 
 from counterflow.sandbox.estate import SYSTEMS
 from counterflow.sdk.simulator import Clock
 from counterflow.store.pool import Pool
 from counterflow.store.shards import wake_sweep
 
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.03
 MOST = timedelta(days=60)  # a story that needs longer is stuck
 
+# Whether anything is under way, and a number that changes with every case.
 _BUSY = """
 SELECT EXISTS (SELECT 1 FROM inbox WHERE status = 'ready')
     OR EXISTS (SELECT 1 FROM effects
-               WHERE status = 'sending' OR (status IN ('planned', 'unknown') AND not_before <= %(now)s))
+               WHERE status = 'sending' OR (status IN ('planned', 'unknown') AND not_before <= %(now)s)),
+    (SELECT coalesce(sum(version), 0) FROM cases)
 """
 _NEXT = """
 SELECT least(
@@ -34,7 +37,10 @@ SELECT least(
 
 @dataclass(slots=True)
 class Conductor:
-    """`playing` and `waiting` count the stories; when all that play wait and the world is idle, the clock jumps."""
+    """`playing` and `waiting` count the stories; when all that play wait and the world is idle, the clock jumps.
+
+    `news` is set, and a new one put in its place, whenever a case has changed.
+    """
 
     clock: Clock
     pool: Pool
@@ -42,30 +48,38 @@ class Conductor:
     playing: int = 0
     waiting: int = 0
     started: datetime = field(init=False)
+    news: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     jumps: int = 0
+    _stamp: int = -1
 
     def __post_init__(self) -> None:
         self.started = self.clock.now()
 
     async def conduct(self) -> None:
-        """Run beside the stories; cancelled when they have ended."""
-        quiet = 0
+        """Run beside the stories; cancelled when they have ended. While something is being started again, time runs."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            idle = self.playing > 0 and self.waiting == self.playing and await self._idle()
-            quiet = quiet + 1 if idle else 0
-            if quiet >= 2:  # twice in a row: what a webhook has just started is seen
-                quiet = 0
-                await self._jump()
+            try:
+                # Idle before and after the outside was asked: what a webhook or a call has just started is seen.
+                if await self._idle():
+                    due = await self._outside_due()
+                    await asyncio.sleep(LOOK_SECONDS)
+                    if (due is None or due > self.clock.now()) and await self._idle():
+                        await self._jump(due)
+            except (psycopg.OperationalError, httpx2.HTTPError):
+                continue
 
     async def _idle(self) -> bool:
+        """Nothing is due, every story waits, and no case has changed since the last time."""
         async with self.pool.connection() as conn:
             found = await conn.execute(_BUSY, {"now": self.clock.now()})
-            row = await found.fetchone()
-        if row is None or row[0]:
+            busy, stamp = await found.fetchone() or (True, self._stamp)
+        if stamp != self._stamp:
+            self._stamp, news = stamp, self.news
+            self.news = asyncio.Event()
+            news.set()
             return False
-        due = await self._outside_due()
-        return due is None or due > self.clock.now()
+        return not busy and 0 < self.playing == self.waiting
 
     async def _outside_due(self) -> datetime | None:
         """The next instant at which something happens in any simulator."""
@@ -73,13 +87,13 @@ class Conductor:
         dues = [answer.json()["next_due"] for answer in answers]
         return min((datetime.fromisoformat(due) for due in dues if due), default=None)
 
-    async def _jump(self) -> None:
+    async def _jump(self, outside_due: datetime | None) -> None:
         now = self.clock.now()
         async with self.pool.connection() as conn:
             found = await conn.execute(_NEXT, {"now": now})
             row = await found.fetchone()
             ours = row[0] if row else None
-            dues = [due for due in (ours, await self._outside_due()) if due is not None]
+            dues = [due for due in (ours, outside_due) if due is not None]
             if not dues or min(dues) - self.started > MOST:
                 return
             self.clock.advance(max(0.0, (min(dues) - now).total_seconds()) + 0.001)

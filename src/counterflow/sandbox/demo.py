@@ -12,7 +12,7 @@ from typing import Any
 from counterflow.sandbox.proof import prove
 from counterflow.sandbox.stage import Stage, Stuck
 from counterflow.sandbox.stories import STORIES, Story
-from counterflow.sandbox.town import open_town
+from counterflow.sandbox.town import SEED, open_town
 
 
 @dataclass(slots=True)
@@ -59,7 +59,7 @@ class Report:
         }
 
 
-async def demo(names: Sequence[str] = (), *, home: Path | None = None, workers: int = 1) -> Report:
+async def demo(names: Sequence[str] = (), *, home: Path | None = None, workers: int = 1, seed: int = SEED) -> Report:
     """Run the stories (all of them without names) in a fresh world and prove its sums.
 
     With `home` the world stays there to be looked at; without, it is removed. Raises KeyError for an unknown story,
@@ -69,7 +69,7 @@ async def demo(names: Sequence[str] = (), *, home: Path | None = None, workers: 
     folder = home or Path(tempfile.mkdtemp(prefix="counterflow-demo-"))
     started = time.monotonic()
     try:
-        async with open_town(folder, workers=workers) as (_, stage):
+        async with open_town(folder, workers=workers, seed=seed) as (_, stage):
             return await play(stage, chosen, started)
     finally:
         if home is None:
@@ -77,19 +77,28 @@ async def demo(names: Sequence[str] = (), *, home: Path | None = None, workers: 
 
 
 async def play(stage: Stage, chosen: dict[str, Story], started: float) -> Report:
-    """Tell the stories side by side while the conductor keeps the time, then prove."""
-    conductor = stage.conductor
-    conducting = asyncio.create_task(conductor.conduct())
+    """Tell the stories, then prove."""
+    return await report(stage, await tell(stage, chosen), started)
+
+
+async def tell(stage: Stage, chosen: dict[str, Story]) -> list[Told]:
+    """Tell the stories side by side while the conductor keeps the time."""
+    conducting = asyncio.create_task(stage.conductor.conduct())
     try:
-        told = await asyncio.gather(*(_tell(stage, name, story) for name, story in chosen.items()))
+        return await asyncio.gather(*(_tell(stage, name, story) for name, story in chosen.items()))
     finally:
         conducting.cancel()
+
+
+async def report(stage: Stage, told: list[Told], started: float) -> Report:
+    """The proof of what was told, and its sums."""
+    conductor = stage.conductor
     invariants = await prove(stage)
     for each in told:
         await _count(stage, each)
     calls = await _calls(stage)
     days = (conductor.clock.now() - conductor.started).total_seconds() / 86_400
-    return Report(list(told), invariants, calls, time.monotonic() - started, days)
+    return Report(told, invariants, calls, time.monotonic() - started, days)
 
 
 async def _tell(stage: Stage, name: str, story: Story) -> Told:

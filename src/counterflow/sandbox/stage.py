@@ -1,6 +1,7 @@
 """What a story can do: buy, act in any system, wait for what should follow, and be the person who decides."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 
 import httpx2
 import msgspec
+import psycopg
 
 from counterflow.core.returns.case import Setting, View
 from counterflow.sandbox.conductor import Conductor
@@ -16,6 +18,7 @@ from counterflow.store.pool import Pool
 
 T = TypeVar("T")
 PATIENCE_SECONDS = 90.0  # of real time; the clock of the world jumps, so a story that waits longer is stuck
+AGAIN_SECONDS = 0.1  # after somebody did not answer who is being started again
 
 
 class Stuck(Exception):
@@ -44,12 +47,14 @@ class Stage:
     cases: dict[str, list[str]] = field(default_factory=dict)  # story -> its cases
     payments: int = 0
     posts: int = 0
+    outside_is_up: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by who acts there, and by who restarts it
 
     # ---- acting in the outside world ---------------------------------------------------------------------------------
 
     async def act(self, system: str, name: str, **payload: Any) -> dict[str, Any]:
         """Do something in a system as a person there would. Raises httpx2.HTTPStatusError when it refuses."""
-        answer = await self.outside.post(f"/{system}/_sim/do/{name}", json=payload)
+        async with self.outside_is_up:
+            answer = await self.outside.post(f"/{system}/_sim/do/{name}", json=payload)
         if answer.status_code >= 400:
             raise Stuck(f"{system} refused {name}: {answer.text[:300]}")
         result: dict[str, Any] = answer.json()
@@ -58,11 +63,12 @@ class Stage:
     async def fault(self, system: str, name: str, times: int = 1, match: str = "", seconds: float = 0.0) -> None:
         """Let the wire to a system fail."""
         payload = {"name": name, "times": times, "match": match, "seconds": seconds}
-        answer = await self.outside.post(f"/{system}/_sim/faults", json=payload)
-        answer.raise_for_status()
+        async with self.outside_is_up:
+            (await self.outside.post(f"/{system}/_sim/faults", json=payload)).raise_for_status()
 
     async def mend(self, system: str) -> None:
-        (await self.outside.delete(f"/{system}/_sim/faults")).raise_for_status()
+        async with self.outside_is_up:
+            (await self.outside.delete(f"/{system}/_sim/faults")).raise_for_status()
 
     async def buy(self, *lines: dict[str, Any], currency: str = "EUR", **order: Any) -> Bought:
         """A finished sale: ordered and shipped by the shop, captured by the provider, invoiced and paid in the ERP.
@@ -120,35 +126,47 @@ class Stage:
     async def until(self, what: str, look: Callable[[], Awaitable[T | None]]) -> T:
         """Wait until `look` gives something; meanwhile the world's clock may jump. Raises Stuck."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        self.conductor.waiting += 1
-        try:
-            while True:
-                found = await look()
-                if found is not None:
-                    return found
-                if time.monotonic() > deadline:
-                    raise Stuck(f"waited in vain for {what}")
-                await asyncio.sleep(0.05)
-        finally:
-            self.conductor.waiting -= 1
+        while True:
+            news = self.conductor.news
+            found = await look()
+            if found is not None:
+                return found
+            if time.monotonic() > deadline:
+                raise Stuck(f"waited in vain for {what}")
+            self.conductor.waiting += 1
+            try:
+                async with asyncio.timeout(1.0):
+                    await news.wait()
+            except TimeoutError:
+                pass
+            finally:
+                self.conductor.waiting -= 1
+
+    async def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What our database holds; one that is being started again is waited for."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            with contextlib.suppress(psycopg.OperationalError):
+                async with self.pool.connection() as conn:
+                    return await (await conn.execute(query, values)).fetchall()
+            if time.monotonic() > deadline:
+                raise Stuck("our database does not answer")
+            await asyncio.sleep(AGAIN_SECONDS)
 
     async def view(self, case_id: str) -> View | None:
-        async with self.pool.connection() as conn:
-            found = await conn.execute("SELECT view::text FROM cases WHERE case_id = %s", (case_id,))
-            row = await found.fetchone()
-        return msgspec.json.decode(row[0], type=View) if row else None
+        found = await self.rows("SELECT view::text FROM cases WHERE case_id = %s", case_id)
+        return msgspec.json.decode(found[0][0], type=View) if found else None
 
     async def case_of(self, story: str, ref: str) -> str:
         """The case that is found by a reference, once there is one that this story does not have yet."""
 
         async def look() -> str | None:
-            async with self.pool.connection() as conn:
-                found = await conn.execute(
-                    "SELECT target FROM xref WHERE ref = %s AND kind = 'case' AND target <> ALL(%s) LIMIT 1",
-                    (ref, self.cases.get(story, [])),
-                )
-                row = await found.fetchone()
-            return row[0] if row else None
+            found = await self.rows(
+                "SELECT target FROM xref WHERE ref = %s AND kind = 'case' AND target <> ALL(%s) LIMIT 1",
+                ref,
+                self.cases.get(story, []),
+            )
+            return found[0][0] if found else None
 
         case_id = await self.until(f"a case for {ref}", look)
         self.cases.setdefault(story, []).append(case_id)
@@ -190,9 +208,19 @@ class Stage:
     # ---- people at the console ---------------------------------------------------------------------------------------
 
     async def post(self, path: str, **body: Any) -> dict[str, Any]:
-        """What an agent does through the API. Raises Stuck with the problem that it answers."""
+        """What an agent does through the API, again where it gave no answer. Raises Stuck with its problem."""
         self.posts += 1
-        answer = await self.api.post(path, json=body, headers={"Idempotency-Key": f"story-{id(self)}-{self.posts}"})
+        headers = {"Idempotency-Key": f"story-{id(self)}-{self.posts}"}
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            answer = None
+            with contextlib.suppress(httpx2.TransportError):
+                answer = await self.api.post(path, json=body, headers=headers)
+            if answer is not None and answer.status_code != 503:
+                break
+            if time.monotonic() > deadline:
+                raise Stuck(f"POST {path}: the API does not answer")
+            await asyncio.sleep(AGAIN_SECONDS)
         if answer.status_code >= 400:
             raise Stuck(f"POST {path}: {answer.status_code} {answer.text[:300]}")
         result: dict[str, Any] = answer.json()
