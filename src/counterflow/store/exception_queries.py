@@ -9,8 +9,8 @@ from psycopg.rows import dict_row
 
 # Engine exceptions belong to no sale: "" among the channels shows them.
 _SEEN = (
-    "(%(channels)s::text[] IS NULL OR e.case_id = '' AND '' = ANY(%(channels)s) OR e.case_id <> '' AND EXISTS (SELECT 1 FROM cases c WHERE c.case_id = e.case_id "
-    "AND split_part(c.sale_ref, ':', 1) = ANY(%(channels)s)))"
+    "(%(channels)s::text[] IS NULL OR e.case_id = '' AND '' = ANY(%(channels)s) OR e.case_id <> '' AND EXISTS "
+    "(SELECT 1 FROM cases c WHERE c.case_id = e.case_id AND split_part(c.sale_ref, ':', 1) = ANY(%(channels)s)))"
 )
 
 

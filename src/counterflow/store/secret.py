@@ -27,15 +27,11 @@ def load_or_create(home: Path) -> bytes:
         finally:
             new.unlink()
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise SecretError(
-            f"{path} may be read by others: chmod 600 it, and make new API keys if somebody has"
-        )
+        raise SecretError(f"{path} may be read by others: chmod 600 it, and make new API keys if somebody has")
     try:
         found = bytes.fromhex(path.read_text().strip())
     except ValueError:
         found = b""
     if len(found) != 32:
-        raise SecretError(
-            f"{path} is not 64 hexadecimal digits: put it back from your backup, or make new API keys"
-        )
+        raise SecretError(f"{path} is not 64 hexadecimal digits: put it back from your backup, or make new API keys")
     return found
