@@ -47,9 +47,8 @@ def given() -> Given | None:
 class Relay:
     """`config` is the connection's table as the connector reads it: it says what journals and taxes are called."""
 
-    def __init__(self, world: World, to: Given, key: str, config: Doc) -> None:
-        self.world, self.config = world, config
-        self.wire = httpx2.AsyncClient(base_url=to.url, timeout=_TIMEOUT_SECONDS)
+    def __init__(self, world: World, wire: httpx2.AsyncClient, to: Given, key: str, config: Doc) -> None:
+        self.world, self.wire = world, wire
         self.headers = {"Authorization": f"bearer {key}", **({"X-Odoo-Database": to.database} if to.database else {})}
         journals, taxes = config.get("journals", {}), config.get("taxes", {})
         self.words = {"STRIP": journals.get("psp"), "GIFT": journals.get("gift_card"), "19% incl.": taxes.get("DE-19")}
@@ -221,10 +220,11 @@ class Relay:
         ]
 
 
-def create_app(world: World, to: Given, home: Path) -> Starlette:
+def create_app(world: World, to: Given, home: Path, wire: httpx2.AsyncClient | None = None) -> Starlette:
     """The relay, with the doors of a simulator: calls, faults, acts (those that a real Odoo has) and books."""
+    wire = wire or httpx2.AsyncClient(base_url=to.url, timeout=_TIMEOUT_SECONDS)
     config = tomllib.loads((home / "counterflow.toml").read_text("utf-8"))["connections"]["odoo"]
-    relay = Relay(world, to, os.environ.get(KEY, ""), config)
+    relay = Relay(world, wire, to, os.environ.get(KEY, ""), config)
     world.act("seed_company")(relay.prepare)
     world.act("seed_products")(_nothing)
     world.act("sell")(relay.sell)
