@@ -49,6 +49,19 @@ def part(name: str) -> str:
     return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE).strip("\n")
 
 
+def index() -> str:
+    """Every page by its title, so that none is lost."""
+    folders = ("concepts", "guides", "connectors", "operations", "reference", "decisions")
+    parts = []
+    for folder in folders:
+        listed = []
+        for path in sorted((ROOT / "docs" / folder).glob("*.md")):
+            title = path.read_text("utf-8").partition("\n")[0].removeprefix("# ")
+            listed.append(f"- [{title}]({folder}/{path.name})")
+        parts += [f"## {folder.capitalize()}", "\n".join(listed)]
+    return "\n\n".join(parts)
+
+
 # ---- Markdown --------------------------------------------------------------------------------------------------------
 
 
@@ -424,7 +437,7 @@ PARTS: dict[str, Callable[..., str]] = {
     for each in (
         *(axis, exceptions, stories, facts, effects, values),
         *(policy_columns, policy_answers, policy_floor, settings, configuration, connectors),
-        *(cli, api, permissions, metrics),
+        *(cli, api, permissions, metrics, index),
     )
 }
 

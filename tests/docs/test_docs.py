@@ -96,8 +96,12 @@ def _texts(node: ast.expr) -> list[str]:
 def test_the_glossary_has_the_words_of_the_tables() -> None:
     words = text("docs/concepts/glossary.md")
     assert all(name in words for name in PRIORITY_CLASSES)
-    decisions = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
-    assert all(path.name in text("docs/README.md") for path in decisions), "a decision is missing in docs/README.md"
+
+
+def test_every_folder_is_on_the_index() -> None:
+    linked = set(re.findall(r"\]\(([^)]+)\)", text("docs/README.md")))
+    pages = {name.removeprefix("docs/") for name in NAMES if name.startswith("docs/")} - {"README.md"}
+    assert pages <= linked, f"docs/README.md does not lead to {', '.join(sorted(pages - linked))}"
 
 
 # ---- nothing leads nowhere -------------------------------------------------------------------------------------------
