@@ -51,7 +51,7 @@ class CaseDrain:
         limit, total, stale = self.batch, 0, 0
         while True:
             try:
-                taken = await self._transaction(conn, shards, limit)
+                taken, more = await self._transaction(conn, shards, limit)
             except (psycopg.OperationalError, psycopg.ProgrammingError):
                 raise  # the database is gone, or our statement is wrong: no fact is to blame
             except Stale as error:
@@ -66,17 +66,19 @@ class CaseDrain:
                     await self._park_first(conn, shards, f"{type(error).__name__}: {error}"[:1000])
                 limit = max(1, limit // 2)
                 continue
-            if taken == 0:
+            total += taken
+            if not more:
                 return total
             shards = [*shards[1:], shards[0]]  # one that fills every batch holds up no other
-            total, stale, limit = total + taken, 0, min(self.batch, limit * 2)
+            stale, limit = 0, min(self.batch, limit * 2)
 
-    async def _transaction(self, conn: AsyncConnection, shards: Sequence[int], limit: int) -> int:
+    async def _transaction(self, conn: AsyncConnection, shards: Sequence[int], limit: int) -> tuple[int, bool]:
+        """How many facts were taken, and whether more may be ready: what others add wakes the shards by itself."""
         now = self.clock()
         async with conn.transaction():
             waiting = await inbox.claim(conn, shards, limit)
             if not waiting:
-                return 0
+                return 0, False
             unreadable: list[tuple[str, str]] = []
             items: list[Item] = []
             for row in waiting:
@@ -93,13 +95,13 @@ class CaseDrain:
                 if time.perf_counter() - breath > BREATH_SECONDS:
                     await asyncio.sleep(0)
                     breath = time.perf_counter()
-            await commit.write(conn, batch, unreadable)
+            added = await commit.write(conn, batch, unreadable)
         for case in batch.opened.values():
             if case.view is not None:
                 self.cache.put(replace(case.held, timers=case.wanted))
         self.facts += len(batch.done)
         self.parked += len(batch.parked) + len(unreadable)
-        return len(waiting)
+        return len(waiting), len(waiting) == limit or added or bool(batch.broken)
 
     async def _handle(self, conn: AsyncConnection, items: Sequence[Item], now: datetime) -> list[Item]:
         """Give facts about payouts to their handlers; the rest is for cases."""

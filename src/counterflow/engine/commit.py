@@ -21,8 +21,11 @@ from counterflow.store.shards import PAYOUTS, shard_of, wake
 LINKING = ("rma:", "tracking:")
 
 
-async def write(conn: AsyncConnection, batch: Batch, unreadable: Sequence[tuple[str, str]]) -> None:
-    """All of it, in the caller's transaction. Raises Stale with the ids when somebody else has written a case of it."""
+async def write(conn: AsyncConnection, batch: Batch, unreadable: Sequence[tuple[str, str]]) -> bool:
+    """All of it, in the caller's transaction; whether that made facts of the batch's own shards ready.
+
+    Raises Stale with the ids when somebody else has written a case of it.
+    """
     written = {case_id: case for case_id, case in batch.opened.items() if case.view is not None}
     rows = [_row(case, case.view) for case in written.values() if case.view is not None]
     new, old = [row for row in rows if row.before == 0], [row for row in rows if row.before > 0]
@@ -74,11 +77,10 @@ async def write(conn: AsyncConnection, batch: Batch, unreadable: Sequence[tuple[
             tell += await _links(conn, linking, batch.now)
     if tell:
         await inbox.add(conn, tell)
-    await wake(
-        conn,
-        (woken | {shard for _, shard in batch.moved} | {item.shard for item in tell}) - set(batch.shards),
-        {effect.connection for effect in batch.effects},
-    )
+    ready = woken | {shard for _, shard in batch.moved} | {item.shard for item in tell}
+    own = ready.intersection(batch.shards)
+    await wake(conn, ready - own, {effect.connection for effect in batch.effects})
+    return bool(own)
 
 
 def parked_exception(fact_id: str, reason: str, now: datetime) -> Raised:

@@ -67,12 +67,12 @@ class EffectDrain:
     row: connections.ConnectionRow | None = None
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled. Whatever may make more effects due or free a slot sets `wake`."""
         try:
             while True:
                 self.wake.clear()
-                if not await self.step():
-                    await self.wake.wait()
+                await self.step()
+                await self.wake.wait()
         finally:
             await self._finish()
 
@@ -123,6 +123,8 @@ class EffectDrain:
             if free > 0:
                 per_class = 1 if allowed == 1 else min(CLAIM_MOST, free * self._largest_batch())
                 due = await effects.candidates(conn, self.name, now, per_class)
+                if len(due) >= per_class:
+                    self.wake.set()  # there may be more of a class
                 chosen = choose(due, free, lambda kind: 1 if allowed == 1 else self.support(kind).batch, self.turn)
                 leases = [(c.effect_id, lease) for group in chosen for lease in [uuid4().hex] for c in group]
                 claimed = await effects.claim(conn, leases, self.worker, now) if leases else {}
