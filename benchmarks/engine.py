@@ -1,17 +1,25 @@
 """The engine against the same work done as a job per fact and a job per effect; one worker against two."""
 
 import asyncio
+import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks import lab
+from counterflow.store.pool import Pool
 
 CASES, CASES_AS_JOBS = 1500, 120
 PATIENCE_SECONDS = 120.0
-_STATE = """
-SELECT (SELECT count(*) FROM inbox WHERE status <> 'done')
-     + (SELECT count(*) FROM effects WHERE status NOT IN ('done', 'discarded')),
-       (SELECT count(*) FROM effects WHERE status = 'done'), (SELECT count(*) FROM cases WHERE status = 'resolved'),
+_BEGUN = "SELECT EXISTS (SELECT 1 FROM effects)"  # the processes are up: starting is not what is measured
+_IDLE = """
+SELECT NOT EXISTS (SELECT 1 FROM inbox WHERE status = 'ready')
+   AND NOT EXISTS (SELECT 1 FROM effects WHERE status = 'planned')
+   AND NOT EXISTS (SELECT 1 FROM effects WHERE status = 'sending')
+"""
+_RESULT = """
+SELECT (SELECT count(*) FROM inbox WHERE status <> 'done') + (SELECT count(*) FROM effects WHERE status <> 'done'),
+       (SELECT count(*) FROM effects), (SELECT count(*) FROM cases WHERE status = 'resolved'),
        (SELECT count(*) FROM exceptions)
 """
 
@@ -36,20 +44,31 @@ async def run(url: str, cases: int, module: str, count: int) -> Run:
         for start in range(0, cases, 100):
             await lab.tell(pool, [fact for n in range(start, min(cases, start + 100)) for fact in lab.a_request(n)])
         with lab.processes(count, module, url) as started:
-            began = time.perf_counter()
-            while True:
-                await asyncio.sleep(0.1)
-                async with pool.connection() as conn:
-                    row = await (await conn.execute(_STATE)).fetchone()
-                assert row is not None
-                left, pairs, resolved, exceptions = row
-                if left == 0 and resolved == cases:
-                    break
-                dead = any(process.poll() is not None for process in started)
-                if exceptions or dead or time.perf_counter() - began > PATIENCE_SECONDS:
-                    raise RuntimeError(f"{left} left, {resolved} of {cases} cases resolved, {exceptions} exceptions")
-            seconds, cpu = time.perf_counter() - began, lab.cpu_seconds([process.pid for process in started])
+            pids = [process.pid for process in started]
+            await _until(pool, _BEGUN, started)
+            began, cpu = time.perf_counter(), lab.cpu_seconds(pids)
+            await _until(pool, _IDLE, started)
+            seconds, cpu = time.perf_counter() - began, lab.cpu_seconds(pids) - cpu
+        async with pool.connection() as conn:
+            row = await (await conn.execute(_RESULT)).fetchone()
+    assert row is not None
+    left, pairs, resolved, exceptions = row
+    if left or exceptions or resolved != cases:
+        raise RuntimeError(f"{left} left, {resolved} of {cases} cases resolved, {exceptions} exceptions")
     return Run(pairs, seconds, 1000 * cpu / pairs)
+
+
+async def _until(pool: Pool, question: str, started: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask this often enough; each question is a probe of an index, whatever the size of the tables."""
+    end = time.perf_counter() + PATIENCE_SECONDS
+    while True:
+        async with pool.connection() as conn:
+            row = await (await conn.execute(question)).fetchone()
+        if row and row[0]:
+            return
+        if any(process.poll() is not None for process in started) or time.perf_counter() > end:
+            raise RuntimeError(f"not so: {' '.join(question.split())}")
+        await asyncio.sleep(0.05)
 
 
 async def bench(server: str) -> None:

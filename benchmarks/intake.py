@@ -1,81 +1,68 @@
-"""Durable intake over HTTP, 32 clients: grouped commits against a transaction per request, and not storing."""
+"""Durable intake over HTTP, 32 clients: grouped commits against a transaction per request, and not storing.
 
-import asyncio
-import gc
-import json
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-
-import uvicorn
-from fastapi import FastAPI, Request, Response
-
-from benchmarks import lab
-from counterflow.intake.pressure import Bounds, Pressure
-from counterflow.intake.receive import Intake
-from counterflow.sandbox.town import free_port
-from counterflow.sdk.connector import Delivery
-
-CLIENTS, SECONDS = 32, 4.0
-_SOLE = """
-INSERT INTO deliveries (delivery_id, connection, delivery_key, headers, body, received_at, status, facts)
-VALUES (%s, 'shop', %s, '{}', %s, %s, 'translated', 2)
+The three differ in nothing but the last step of intake: each is the whole application in a process of its own.
 """
 
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
 
-def make_app(url: str) -> FastAPI:
-    """Three routes: `none` only reads, `single` is one transaction per request, `group` is our intake."""
-    connectors = {"shop": lab.Nothing()}
+import uvicorn
 
-    def now() -> datetime:
-        return datetime.now(UTC)
+from benchmarks import lab
+from counterflow.api.app import make_app
+from counterflow.api.services import Account, Services
+from counterflow.core.effects import Effect
+from counterflow.core.facts import Fact
+from counterflow.engine.quiet import quiet
+from counterflow.intake.pressure import Bounds, Pressure
+from counterflow.intake.receive import Intake, Job, Receipt
+from counterflow.sandbox.town import free_port
+from counterflow.store import secret
+from counterflow.store.deliveries import Kept
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with lab.opened(url, 32) as pool:
-            pressure = Pressure(pool, Bounds(inbox=10**9))
-            async with Intake(pool, connectors, now, pressure) as intake:
-                app.state.pool, app.state.intake = pool, intake
-                gc.collect()
-                gc.freeze()
-                yield
-
-    app = FastAPI(lifespan=lifespan)
-
-    async def delivery(request: Request) -> Delivery:
-        headers = {name: (value,) for name, value in request.headers.items()}
-        return Delivery("shop", headers, await request.body(), now())
-
-    @app.post("/none")
-    async def none(request: Request) -> Response:
-        connectors["shop"].translate(await delivery(request))
-        return Response(status_code=202)
-
-    @app.post("/single")
-    async def single(request: Request) -> Response:
-        arrived = await delivery(request)
-        facts = connectors["shop"].translate(arrived)
-        key = connectors["shop"].identify(arrived)
-        async with app.state.pool.connection() as conn, conn.transaction():
-            await conn.execute(_SOLE, (f"dl_{key}", key, arrived.body, arrived.received_at), prepare=True)
-            await lab.accept(conn, facts)
-        return Response(status_code=202)
-
-    @app.post("/group")
-    async def group(request: Request) -> Response:
-        await app.state.intake.receive(await delivery(request))
-        return Response(status_code=202)
-
-    return app
+CLIENTS, SECONDS, WARM_SECONDS = 32, 5.0, 1.0
 
 
-async def load(port: int, path: str, first: int) -> tuple[float, float]:
-    """(answers per second, p99 ms) of 32 clients with one connection each."""
+class Single(Intake):
+    """One transaction per request."""
+
+    async def _enqueue(self, kept: Kept | None, facts: Sequence[Fact], looks: Sequence[Effect]) -> Receipt:
+        answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        return (await self._commit([Job(kept, facts, looks, answer)]))[0]
+
+
+class Forgetful(Intake):
+    """Everything but the storing."""
+
+    async def _enqueue(self, kept: Kept | None, facts: Sequence[Fact], looks: Sequence[Effect]) -> Receipt:
+        assert kept is not None
+        return Receipt(kept.delivery_id, kept.status, kept.facts)
+
+
+INTAKES: dict[str, type[Intake]] = {"group": Intake, "single": Single, "none": Forgetful}
+
+
+async def serve(url: str, port: str, intake: str) -> None:
+    async with lab.opened(url, CLIENTS) as pool:
+        taking = INTAKES[intake](pool, {"shop": lab.Nothing()}, lab.now, Pressure(pool, Bounds(inbox=10**9)))
+        accounts = {"shop": Account("shop", "nothing", "live", frozenset())}
+        with tempfile.TemporaryDirectory() as home:
+            pepper = secret.load_or_create(Path(home))
+        app = make_app(Services(pool, taking, lab.SETTING, accounts, lab.now, pepper))
+        config = uvicorn.Config(app, port=int(port), log_level="warning", access_log=False, lifespan="on")
+        quiet()
+        await uvicorn.Server(config).serve()
+
+
+async def load(port: int, first: int, seconds: float) -> list[float]:
+    """Seconds of each answer to 32 clients with one connection each. Raises RuntimeError for any answer but 202."""
     times: list[float] = []
-    end = time.perf_counter() + SECONDS
+    end = time.perf_counter() + seconds
     numbers = iter(range(first, first + 10_000_000))
 
     async def client() -> None:
@@ -84,37 +71,59 @@ async def load(port: int, path: str, first: int) -> tuple[float, float]:
             body = json.dumps({"id": str(next(numbers)), "padding": "x" * 1200}).encode()
             began = time.perf_counter()
             writer.write(
-                b"POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-                % (path.encode(), len(body), body)
+                b"POST /webhooks/shop HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
             )
             head = await reader.readuntil(b"\r\n\r\n")
             if not head.startswith(b"HTTP/1.1 202"):
                 raise RuntimeError(head.decode("latin-1").splitlines()[0])
+            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+            await reader.readexactly(int(length.partition(b":")[2]))
             times.append(time.perf_counter() - began)
         writer.close()
 
     await asyncio.gather(*(client() for _ in range(CLIENTS)))
+    return times
+
+
+async def measure(url: str, intake: str, first: int) -> tuple[float, float]:
+    """(answers per second, p99 ms). Raises RuntimeError when what was answered is not there, or is there uninvited."""
+    port = free_port()
+    with lab.processes(1, "benchmarks.intake", url, str(port), intake):
+        await _listening(port)
+        before = await _stored(url)
+        warm = await load(port, first, WARM_SECONDS)
+        times = await load(port, first + 5_000_000, SECONDS)
+    kept, facts = (after - was for after, was in zip(await _stored(url), before, strict=True))
+    answered = 0 if intake == "none" else len(warm) + len(times)
+    if (kept, facts) != (answered, 2 * answered):
+        raise RuntimeError(f"{intake}: {answered} answered, but {kept} deliveries and {facts} facts were stored")
     return len(times) / SECONDS, 1000 * sorted(times)[int(len(times) * 0.99)]
+
+
+async def _listening(port: int) -> None:
+    for _ in range(200):
+        try:
+            (await asyncio.open_connection("127.0.0.1", port))[1].close()
+            return
+        except OSError:
+            await asyncio.sleep(0.05)
+    raise RuntimeError("the application does not listen")
+
+
+async def _stored(url: str) -> tuple[int, int]:
+    async with lab.opened(url, 1) as pool, pool.connection() as conn:
+        found = await conn.execute("SELECT (SELECT count(*) FROM deliveries), (SELECT count(*) FROM inbox)")
+        row = await found.fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1])
 
 
 async def bench(server: str) -> None:
     with lab.database(server, "bench_intake") as url:
-        port = free_port()
-        process = subprocess.Popen([sys.executable, "-m", "benchmarks.intake", url, str(port)])
-        try:
-            for _ in range(200):
-                try:
-                    (await asyncio.open_connection("127.0.0.1", port))[1].close()
-                    break
-                except OSError:
-                    await asyncio.sleep(0.05)
-            await load(port, "/none", 0)  # warm
-            none, _ = await load(port, "/none", 0)
-            single, single_p99 = await load(port, "/single", 20_000_000)
-            group, group_p99 = await load(port, "/group", 40_000_000)
-        finally:
-            process.terminate()
-            process.wait()
+        none, _ = await measure(url, "none", 0)
+        single, single_p99 = await measure(url, "single", 20_000_000)
+        group, group_p99 = await measure(url, "group", 40_000_000)
     lab.emit(
         "intake_vs_single",
         group / single,
@@ -130,4 +139,4 @@ async def bench(server: str) -> None:
 
 
 if __name__ == "__main__":
-    uvicorn.run(make_app(sys.argv[1]), port=int(sys.argv[2]), log_level="warning", access_log=False)
+    asyncio.run(serve(*sys.argv[1:]))

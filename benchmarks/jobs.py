@@ -22,6 +22,7 @@ from counterflow.engine import commit
 from counterflow.engine import effects as engine_effects
 from counterflow.engine.cases import CaseDrain
 from counterflow.engine.effects import Ended, record
+from counterflow.engine.quiet import quiet
 from counterflow.engine.send import send
 from counterflow.engine.verdict import after_send
 from counterflow.intake import accept
@@ -36,7 +37,10 @@ SELECT effect_id FROM effects e
 WHERE status = 'planned' AND effect_id = ANY(%s) AND NOT EXISTS (
     SELECT 1 FROM effects d WHERE d.effect_id = ANY(e.after) AND d.status <> 'done')
 """
-_AFTER = "SELECT effect_id FROM effects WHERE status = 'planned' AND after <> '{}' AND after && %s::text[] ORDER BY 1 FOR UPDATE"
+# Locked, so that two predecessors that end at once see each other.
+_AFTER = """
+SELECT effect_id FROM effects WHERE status = 'planned' AND after <> '{}' AND after && %s::text[] ORDER BY 1 FOR UPDATE
+"""
 
 
 async def main(url: str) -> None:
@@ -49,6 +53,7 @@ async def main(url: str) -> None:
             told = await conn.execute("SELECT shard FROM inbox WHERE status = 'ready' ORDER BY position")
             await fact.batch_defer_async(*({"shard": shard} for (shard,) in await told.fetchall()))
         _defer_with_the_rows(fact, effect)
+        quiet()
         working = asyncio.create_task(
             app.run_worker_async(concurrency=CONCURRENCY, install_signal_handlers=False, delete_jobs="successful")
         )

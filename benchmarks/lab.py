@@ -33,6 +33,7 @@ from counterflow.core.ids import fact_id
 from counterflow.core.returns.case import Place, Routes, Setting
 from counterflow.core.returns.decide import decide
 from counterflow.core.sale import Payment, Sale, SoldLine, Tax
+from counterflow.engine.quiet import quiet
 from counterflow.engine.worker import Worker
 from counterflow.intake.accept import accept
 from counterflow.policies import default
@@ -233,6 +234,7 @@ async def _main(url: str, *how: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with opened(url) as pool:
+        quiet()
         await worker_of(pool, url, Nothing(silent="silent" in how)).run(stop)
 
 

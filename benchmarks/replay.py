@@ -17,11 +17,14 @@ async def bench(server: str) -> None:
             began = time.perf_counter()
             result = await replay.verify(conn, decide, lab.SETTING)
             seconds = time.perf_counter() - began
+    equal = result.holds and result.state_hash == result.stored_hash
+    if not equal or result.cases != CASES:
+        raise RuntimeError(f"the replay of {result.cases} cases does not give what is stored: {result}"[:2000])
     lab.emit(
         "replay_per_s",
         result.facts / seconds,
         None,
         facts=result.facts,
         cases=result.cases,
-        equal_hash=result.holds and result.state_hash == result.stored_hash,
+        equal_hash=equal,
     )

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 from benchmarks import lab
+from counterflow.store.pool import Pool
 
 WAITING, IDLE_SECONDS, ROUNDS = 100_000, 10.0, 3
 # One real case that waits for its goods is made by the engine; the rest are its copies under other names.
@@ -33,17 +34,9 @@ async def measure(url: str, first: int) -> tuple[float, float, float]:
         with lab.processes(1, "benchmarks.lab", url, "silent") as (process,):
             began = time.perf_counter()
             await lab.tell(pool, lab.a_request(first))
-            while True:
-                async with pool.connection() as conn:
-                    row = await (
-                        await conn.execute(
-                            "SELECT count(*) FROM cases WHERE sale_ref = %s AND status = 'awaiting_goods'",
-                            (f"shop:order:{first}",),
-                        )
-                    ).fetchone()
-                if row and row[0]:
-                    break
-                await asyncio.sleep(0.005)
+            async with asyncio.timeout(30):
+                while not await _sent(pool, first):
+                    await asyncio.sleep(0.005)
             started = time.perf_counter() - began
             await asyncio.sleep(2)
             before = lab.cpu_seconds([process.pid])
@@ -52,10 +45,21 @@ async def measure(url: str, first: int) -> tuple[float, float, float]:
             return started, lab.rss_mb(process.pid), cpu
 
 
+async def _sent(pool: Pool, n: int) -> bool:
+    async with pool.connection() as conn:
+        found = await conn.execute(
+            "SELECT count(*) FROM cases c JOIN effects e ON e.owner = c.case_id WHERE c.sale_ref = %s"
+            " AND e.status = 'done'",
+            (f"shop:order:{n}",),
+        )
+        row = await found.fetchone()
+    return bool(row and row[0])
+
+
 async def rounds(url: str, first: int) -> tuple[float, float, float]:
     """The median of a few, each figure by itself."""
     runs = [await measure(url, first + n) for n in range(ROUNDS)]
-    return tuple(sorted(figures)[ROUNDS // 2] for figures in zip(*runs, strict=True))  # type: ignore[return-value]
+    return tuple(sorted(figures)[ROUNDS // 2] for figures in zip(*runs, strict=True))
 
 
 async def bench(server: str) -> None:
@@ -68,6 +72,10 @@ async def bench(server: str) -> None:
                     statement.replace("NOT LIKE 'rc_copy_%%'", "= (SELECT min(case_id) FROM cases)"), (WAITING,)
                 )
             await conn.execute("ANALYZE")
+            found = await conn.execute("SELECT count(*) FROM cases WHERE status = 'awaiting_goods'")
+            row = await found.fetchone()
+            if row is None or row[0] < WAITING:
+                raise RuntimeError(f"only {row} cases wait")
         many = await rounds(url, 20)
     start, memory = many[0] / none[0], many[1] / none[1]
     lab.emit(

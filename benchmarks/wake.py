@@ -27,7 +27,7 @@ class Watch(lab.Nothing):
 async def bench(server: str) -> None:
     with lab.database(server, "bench_wake") as url:
         async with lab.opened(url) as pool:
-            watch = Watch()
+            watch = Watch(silent=True)
             worker = lab.worker_of(pool, url, watch)
             stop = asyncio.Event()
             running = asyncio.create_task(worker.run(stop))
@@ -37,8 +37,9 @@ async def bench(server: str) -> None:
                 watch.sent.clear()
                 await lab.tell(pool, lab.a_request(n))
                 began = time.perf_counter()
-                while not watch.sent:
-                    await asyncio.sleep(0.0005)
+                async with asyncio.timeout(10):
+                    while not watch.sent:
+                        await asyncio.sleep(0.0005)
                 times.append(1000 * (min(watch.sent.values()) - began))
                 await asyncio.sleep(0.15)  # idle again: what is measured is the waking
             stop.set()

@@ -48,7 +48,9 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class Job:
+    """A delivery (or facts of ours) that waits for its commit."""
+
     kept: Kept | None
     facts: Sequence[Fact]
     looks: Sequence[Effect]
@@ -64,7 +66,7 @@ class Intake:
     clock: Clock
     pressure: Pressure
     body_bytes_most: int = BODY_BYTES_MOST
-    waiting: list[_Job] = field(init=False, default_factory=list)
+    waiting: list[Job] = field(init=False, default_factory=list)
     arrived: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     committers: list["asyncio.Task[None]"] = field(init=False, default_factory=list)
 
@@ -116,7 +118,7 @@ class Intake:
 
     async def _enqueue(self, kept: Kept | None, facts: Sequence[Fact], looks: Sequence[Effect]) -> Receipt:
         answer: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
-        self.waiting.append(_Job(kept, facts, looks, answer))
+        self.waiting.append(Job(kept, facts, looks, answer))
         self.arrived.set()
         return await answer
 
@@ -129,7 +131,7 @@ class Intake:
             if jobs:
                 await self._commit_group(jobs)
 
-    async def _commit_group(self, jobs: Sequence[_Job]) -> None:
+    async def _commit_group(self, jobs: Sequence[Job]) -> None:
         """All in one transaction; if that fails one by one, so that one cannot fail its neighbours."""
         try:
             receipts = await self._commit_twice(jobs)
@@ -155,7 +157,7 @@ class Intake:
             if not job.answer.done():
                 job.answer.set_result(receipt)
 
-    async def _commit_twice(self, jobs: Sequence[_Job]) -> list[Receipt]:
+    async def _commit_twice(self, jobs: Sequence[Job]) -> list[Receipt]:
         """Once more on a fresh connection if the first was cut. If that one had committed, these are repeats of it."""
         try:
             return await self._commit(jobs)
@@ -163,7 +165,7 @@ class Intake:
             await mend(self.pool)
             return await self._commit(jobs)
 
-    async def _commit(self, jobs: Sequence[_Job]) -> list[Receipt]:
+    async def _commit(self, jobs: Sequence[Job]) -> list[Receipt]:
         async with self.pool.connection() as conn, conn.transaction():
             keep = [job.kept for job in jobs if job.kept is not None]
             new = await deliveries.keep(conn, keep) if keep else set()
