@@ -302,6 +302,20 @@ async def test_a_payout_clears_its_payments(odoo: Lane) -> None:
     assert await odoo.connector.find(posted) == settled
 
 
+async def test_a_payout_clears_a_refund_and_its_coming_back(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 2))
+    note = await odoo.done(credit(number, goods("l1", "MUG", 1, 1190, 190)))
+    paid = await odoo.done(refund(note.ref, 1190, number))
+    await odoo.done(effect(ReverseRefundPayment(f"rl_{number}", paid.ref, 1190, "USD", "account closed", AT), number))
+    entries = (
+        SettlementEntry("charge", f"psp:payment:ch_{number[1:]}", 2380),
+        SettlementEntry("refund", f"psp:refund:re_{number}", -1190),
+        SettlementEntry("refund", f"psp:refund:re_{number}", 1190),
+    )
+    command = PostSettlement(f"psp:payout:po_{number}", "stripe", "bank_1", "USD", 2380, entries, "2026-11-22")
+    assert value(await odoo.done(effect(command, number)), "unmatched_minor") == "0"
+
+
 async def test_what_people_do_with_documents_comes_back_as_facts(odoo: Lane) -> None:
     start = await _last(odoo, "")
     number = await odoo.sale(("MUG", 2))

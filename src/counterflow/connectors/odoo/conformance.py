@@ -131,10 +131,11 @@ class Harness(testing.Harness):
             case "PostCreditNote":
                 return len(self._having("account.move", "posted", ref=f"{command.rma_number} {command.intent_id}"))
             case "PostRefundPayment":
-                return len(self._having("account.payment", "in_process", memo=theirs(command.refund_ref)))
+                memo = theirs(command.refund_ref)
+                return len(self._having("account.payment", "in_process", memo=memo, payment_type="outbound"))
             case "ReverseRefundPayment":
-                memo = f"{command.leg_id.replace('rl_', 're_')} came back: {command.reason}"
-                return len(self._having("account.payment", "in_process", memo=memo))
+                memo = command.leg_id.replace("rl_", "re_")
+                return len(self._having("account.payment", "in_process", memo=memo, payment_type="inbound"))
             case "PostReplacement":
                 return len(self._having("sale.order", "sale", client_order_ref=command.replacement_ref))
         return len(self._having("account.bank.statement.line", "", payment_ref=f"Payout {theirs(command.payout_ref)}"))

@@ -52,9 +52,12 @@ async def _make(odoo: Odoo, key: str, command: ReverseRefundPayment, refund: int
         "currency_id/.id": row["currency_id"],
         "journal_id/.id": row["journal_id"],
         "date": odoo.day(command.occurred_at),
-        "memo": f"{row['memo'] or row['name']} came back: {command.reason}",
+        # The refund's own reference, and nothing beside it: by that the payout finds both on the clearing account.
+        "memo": row["memo"] or row["name"],
     }
-    return (await odoo.client.load(MODEL, [Document(key, head)]))[0]
+    (id,) = await odoo.client.load(MODEL, [Document(key, head)])
+    await odoo.say(MODEL, id, f"The refund {row['name']} came back: {command.reason}.")
+    return id
 
 
 def _result(odoo: Odoo, id: int, rows: list[Row]) -> Done | None:
