@@ -9,10 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from counterflow.engine.reading import explained, timeline
 from counterflow.sandbox.proof import prove
 from counterflow.sandbox.stage import Stage, Stuck
 from counterflow.sandbox.stories import STORIES, Story
 from counterflow.sandbox.town import SEED, open_town
+
+
+# Told again by webhooks and sweeps; shown only when something followed.
+_REPEATED = ("EffectReported", "SaleRecorded", "ReturnRequested", "RefundReported", "DocumentMoved")
 
 
 @dataclass(slots=True)
@@ -25,6 +30,7 @@ class Told:
     closed: int = 0
     open_exceptions: int = 0
     error: str = ""
+    told: list[str] = field(default_factory=list)  # what happened, in lines for people
 
 
 @dataclass(slots=True)
@@ -123,6 +129,14 @@ async def _count(stage: Stage, told: Told) -> None:
             told.resolved += view.status in ("resolved", "closed")
             told.closed += view.status == "closed"
             told.open_exceptions += len(view.exceptions)
+        async with stage.pool.connection() as conn:
+            for entry in await timeline(conn, case_id):
+                moved = ", ".join(f"{c.axis} {c.after}" for c in entry.changes if c.axis in ("status", "goods", "leg"))
+                planned = ", ".join(f"{effect.connection}.{effect.kind}" for effect in entry.effects)
+                if moved or planned or entry.kind not in _REPEATED:
+                    follows = " | ".join(filter(None, [moved, planned]))
+                    told.told.append(f"{entry.occurred_at:%d %b %H:%M:%S}  {entry.by:8} {entry.kind:18} {follows}")
+            told.told += ["", *(await explained(conn, view))] if view is not None else []
 
 
 async def _calls(stage: Stage) -> dict[str, int]:

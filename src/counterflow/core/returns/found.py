@@ -28,8 +28,8 @@ def refs_of(work: Work) -> tuple[str, ...]:
     for effect in work.all_effects():
         refs.append(f"effect:{effect.effect_id}")
     for leg in work.legs.values():
-        if leg.refund_ref:
-            refs.append(f"{leg.connection}:refund:{leg.refund_ref}")
+        if leg.refund_ref:  # some connectors give the bare id, some the whole reference
+            refs.append(leg.refund_ref if ":refund:" in leg.refund_ref else f"{leg.connection}:refund:{leg.refund_ref}")
     for posting in work.postings.values():
         if posting.document_ref:
             refs.append(f"{work.setting.routes.erp}:document:{posting.document_ref}")
