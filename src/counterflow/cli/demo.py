@@ -43,9 +43,8 @@ async def demo(
             print(f"    {line}")
     print("\nThe proof: what the cases say, against the log and what the outside systems hold")
     for each in report.invariants:
-        print(
-            f"{'holds ' if each['holds'] else 'BROKEN'}  {each['name']:16} {each['left']:>9} {each['right']:>9}  {each['what']}"
-        )
+        verdict = "holds " if each["holds"] else "BROKEN"
+        print(f"{verdict}  {each['name']:16} {each['left']:>9} {each['right']:>9}  {each['what']}")
     calls = ", ".join(f"{name} {count}" for name, count in report.calls.items())
     print(f"\n{report.world_days:.1f} days of that world in {report.seconds:.1f} s; calls: {calls}")
     return 0 if report.holds else FAILED

@@ -15,7 +15,6 @@ from counterflow.sandbox.stage import Stage, Stuck
 from counterflow.sandbox.stories import STORIES, Story
 from counterflow.sandbox.town import SEED, open_town
 
-
 # Told again by webhooks and sweeps; shown only when something followed.
 _REPEATED = ("EffectReported", "SaleRecorded", "ReturnRequested", "RefundReported", "DocumentMoved")
 
