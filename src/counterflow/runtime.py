@@ -15,6 +15,7 @@ from counterflow.configuration import Configuration, load
 from counterflow.core.returns.case import Setting
 from counterflow.core.returns.decide import decide
 from counterflow.engine.limits import Bucket
+from counterflow.engine.quiet import quiet
 from counterflow.engine.worker import Duty, Worker
 from counterflow.intake.pressure import Pressure
 from counterflow.intake.receive import Intake
@@ -154,4 +155,5 @@ async def run_worker(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with open_runtime(settings) as runtime:
+        quiet()
         await make_worker(runtime).run(stop)

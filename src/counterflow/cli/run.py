@@ -40,6 +40,7 @@ async def serve(*, host: str | None = None, port: int | None = None, workers: in
     """
     import uvicorn
 
+    from counterflow.engine.quiet import quiet
     from counterflow.runtime import make_api, open_runtime
     from counterflow.settings import Settings
 
@@ -56,6 +57,7 @@ async def serve(*, host: str | None = None, port: int | None = None, workers: in
                 UNAVAILABLE, f"cannot listen on {host}:{port} ({error.strerror}): free it, or use --port"
             ) from None
         config = uvicorn.Config(make_api(opened), log_level=settings.log_level, lifespan="on", server_header=False)
+        quiet()
         with listening:
             async with _workers(count):
                 where = f"http://{host}:{listening.getsockname()[1]}"
