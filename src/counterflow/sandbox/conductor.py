@@ -16,7 +16,7 @@ from counterflow.sdk.simulator import Clock
 from counterflow.store.pool import Pool
 from counterflow.store.shards import wake_sweep
 
-LOOK_SECONDS = 0.03
+LOOK_SECONDS = 0.02
 MOST = timedelta(days=60)  # a story that needs longer is stuck
 
 # Whether anything is under way, and a number that changes with every case.
@@ -63,7 +63,6 @@ class Conductor:
                 # Idle before and after the outside was asked: what a webhook or a call has just started is seen.
                 if await self._idle():
                     due = await self._outside_due()
-                    await asyncio.sleep(LOOK_SECONDS)
                     if (due is None or due > self.clock.now()) and await self._idle():
                         await self._jump(due)
             except (psycopg.OperationalError, httpx2.HTTPError):
