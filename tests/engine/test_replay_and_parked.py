@@ -108,6 +108,19 @@ async def test_an_effect_is_retried_or_discarded_and_its_case_is_told(fresh_data
         assert await reports(world) == ends
 
 
+async def test_a_second_rejection_after_a_retry_is_told_like_the_first(fresh_database):
+    async with a_world(fresh_database, FakePsp(faults=[times(2, Fault(Rejected("no")))])) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        effect_id = await world.one("SELECT effect_id FROM effects")
+        for told in (["rejected"], ["rejected", "resumed", "rejected"]):
+            assert await reports(world) == told
+            async with world.pool.connection() as conn:
+                await act_on_effect(conn, effect_id, "retry", BOB, world.clock())
+            await world.settle()
+        assert await reports(world) == ["rejected", "resumed", "rejected", "resumed", "done"]
+
+
 async def test_parked_while_unknown_is_asked_about_before_it_goes_out_again(fresh_database):
     psp = FakePsp(faults=[times(1, Fault(UnknownOutcome("lost"), applies=True))], find_error=Transient("down"))
     async with a_world(fresh_database, psp) as world:
