@@ -13,8 +13,8 @@ _COPIES = (
     """
     INSERT INTO cases (case_id, shard, version, kind, status, attention, sale_ref, root_sale, view, claims, states,
                        exceptions, head_hash, opened_at, updated_at)
-    SELECT case_id || '~' || n, n %% 64, version, kind, status, attention, sale_ref || '~' || n, root_sale || '~' || n, view, claims, states,
-           exceptions, head_hash, opened_at, updated_at
+    SELECT case_id || '~' || n, n %% 64, version, kind, status, attention, sale_ref || '~' || n, root_sale || '~' || n,
+           view, claims, states, exceptions, head_hash, opened_at, updated_at
     FROM cases, generate_series(1, %s) n
     """,
     """
@@ -28,8 +28,9 @@ _COPIES = (
     """
     INSERT INTO effects (effect_id, owner, connection, kind, priority, scope, command, because, after, status, attempts,
                          not_before, word, ref, decided_at, first_sent_at, done_at)
-    SELECT effect_id || '~' || n, owner || '~' || n, connection, kind, priority, scope, command, because, after, status, attempts,
-           not_before, word, ref, decided_at, first_sent_at, done_at FROM effects, generate_series(1, %s) n
+    SELECT effect_id || '~' || n, owner || '~' || n, connection, kind, priority, scope, command, because, after,
+           status, attempts, not_before, word, ref, decided_at, first_sent_at, done_at
+    FROM effects, generate_series(1, %s) n
     """,
     """
     INSERT INTO inbox (fact_id, shard, kind, case_id, status, fact, refs, seen_at, opens_at)
@@ -61,7 +62,7 @@ async def _sent(pool: Pool, n: int) -> bool:
     async with pool.connection() as conn:
         found = await conn.execute(
             "SELECT count(*) FROM cases c JOIN effects e ON e.owner = c.case_id WHERE c.sale_ref = %s"
-            " AND e.status = 'done'",
+            " AND e.status = 'done' AND e.owner <> ''",
             (f"shop:order:{n}",),
         )
         row = await found.fetchone()

@@ -243,10 +243,14 @@ async def due_connections(conn: AsyncConnection, names: Sequence[str], now: date
 
 
 async def stranded(conn: AsyncConnection, known: Sequence[str]) -> dict[str, int]:
-    """How many open effects are for connections that are not among the known ones."""
+    """How many open effects are for connections that are not among the known ones. Each half has its partial index."""
     found = await conn.execute(
-        "SELECT connection, count(*) FROM effects WHERE status IN ('planned', 'unknown', 'accepted') "
-        "AND connection <> ALL(%s) GROUP BY 1",
+        """
+        SELECT connection, count(*) FROM (
+            SELECT connection FROM effects WHERE status = 'planned'
+            UNION ALL SELECT connection FROM effects WHERE status IN ('unknown', 'accepted')) open
+        WHERE connection <> ALL(%s) GROUP BY 1
+        """,
         (list(known),),
     )
     return {row[0]: int(row[1]) for row in await found.fetchall()}
