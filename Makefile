@@ -1,6 +1,6 @@
 # Counterflow. Needs Python 3.11+ (with venv) and make; everything else is installed into .venv, by hash.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test bench lint docs connector lock
+.PHONY: help setup setup-dev demo soak test bench lint docs connector lock
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -18,6 +18,9 @@ setup-dev: $(VENV)/.dev  ## install what developing needs, too
 
 demo: $(VENV)/.runtime  ## run every storyline against the simulated retail world and show the proof
 	$(BIN)/counterflow demo $(ARGS)
+
+soak: $(VENV)/.runtime  ## kill -9 everything at random while the storylines run, and show that the proof holds
+	$(BIN)/python -m counterflow.sandbox.soak $(ARGS)
 
 test: $(VENV)/.dev  ## run the tests (ARGS="tests/store -k lock" for some of them)
 	$(BIN)/pytest $(ARGS)
