@@ -1,10 +1,12 @@
 """Asking for a return over HTTP, reading what became of it, cancelling it and writing notes."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from counterflow.core.facts import RefundReported
+from counterflow.core.ids import email_ref
 from tests.api.world import START, World, a_sale
 
 
@@ -78,6 +80,17 @@ async def test_anything_printed_on_it_finds_the_case(world: World, query: str) -
         await conn.execute("SELECT 1")
     found = (await world.get("/cases/find", params={"q": query})).json()["items"]
     assert [row["case_id"] for row in found] == [case_id]
+
+
+async def test_a_customers_address_finds_all_their_cases_and_joins_none(world: World) -> None:
+    kim = email_ref("kim@example.com")
+    first = await world.returned(replace(a_sale("5001"), email_ref=kim))
+    second = await world.returned(replace(a_sale("5002"), email_ref=kim))
+    await world.returned(a_sale("5003"))
+    for query in ("kim@example.com", " Kim@Example.COM "):
+        found = (await world.get("/cases/find", params={"q": query})).json()["items"]
+        assert {row["case_id"] for row in found} == {first, second}
+    assert (await world.get("/cases/find", params={"q": "kim@example.org"})).json()["items"] == []
 
 
 async def test_an_rma_and_a_case_id_find_the_case(world: World) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from counterflow.core.ids import email_ref
 from tests.api.world import World, a_sale, a_world
 from tests.cli.conftest import Command
 
@@ -32,6 +33,14 @@ def case_id(fresh_database: str) -> str:
 def test_anything_printed_on_it_finds_the_case(command: Command, case_id: str, query: str) -> None:
     found = command("case", "find", query, "-o", "json")
     assert found.code == 0 and [row["case_id"] for row in found.json] == [case_id]
+
+
+def test_a_customer_is_found_by_address(command: Command, fresh_database: str) -> None:
+    sale = replace(a_sale(), email_ref=email_ref("kim@example.com"))
+    case_id = in_world(fresh_database, lambda world: world.returned(sale))
+    [found] = command("case", "find", "Kim@example.com", "-o", "json").json
+    assert found["case_id"] == case_id
+    assert command("case", "find", "ada@example.com").code == 3
 
 
 def test_a_case_is_shown_by_its_number(command: Command, case_id: str) -> None:

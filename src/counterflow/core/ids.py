@@ -1,7 +1,7 @@
 """Identifiers that come from causes: the same cause gives the same id on every machine and in every run."""
 
 from functools import lru_cache
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base32, lower case: no i, l, o, u to misread
 
@@ -34,3 +34,9 @@ def fact_id(connection: str, kind: str, their_id: str, version: str | int = 0) -
 def effect_id(case: str, kind: str, subject: str, attempt: int = 0) -> str:
     """`ef_`: an effect; also its idempotency key. `attempt` counts keys that a provider has burnt, not calls."""
     return make_id("ef", case, kind, subject, attempt)
+
+
+def email_ref(address: str) -> str:
+    """`email:` and the SHA-256 of the address: a customer is found by it, and no address is kept. Empty for none."""
+    folded = address.strip().casefold()
+    return f"email:{sha256(folded.encode()).hexdigest()}" if folded else ""

@@ -101,6 +101,7 @@ class Sale:
     country: str = "DE"
     regime: str = "consumer"  # consumer | business
     customer_ref: str = ""  # opaque; never a name or an address
+    email_ref: str = ""  # `core.ids.email_ref`: people find sales by it, facts are never attributed by it
     order_number: str = ""  # what people read: "#1001"
     root_sale_ref: str = ""  # first sale of a chain of exchanges (edge case 67); empty: this one
     gift: bool = False

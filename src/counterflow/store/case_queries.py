@@ -11,13 +11,13 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import class_row, dict_row
 
-from counterflow.core.ids import make_id
+from counterflow.core.ids import email_ref
 
 _KINDS = (
     *("order", "return", "payment", "refund", "fulfillment", "parcel", "receipt", "document", "customer"),
     *("dispute", "payout"),
 )
-_EVERYWHERE = ("order", "rma", "serial", "sku", "tracking", "document", "leg", "effect", "case", "email")
+_EVERYWHERE = ("order", "rma", "serial", "sku", "tracking", "document", "leg", "effect", "case")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +137,6 @@ def forms(query: str, connections: Sequence[str]) -> list[str]:
     if "@" in text:
         refs.add(email_ref(text))
     return sorted(refs)
-
-
-def email_ref(address: str) -> str:
-    """How a customer's e-mail address is a reference without being stored."""
-    return f"email:{make_id('em', address.strip().casefold())}"
 
 
 async def sales_of(conn: AsyncConnection, order_number: str) -> list[str]:

@@ -26,13 +26,13 @@ async def keep(conn: AsyncConnection, sales: Iterable[Sale]) -> None:
             (sale.sale_ref, sale.version, sale.root, encode(sale)),
             prepare=True,
         )
-    rows = {(ref, sale.sale_ref, "sale") for sale in newest.values() for ref in refs(sale)}
+    rows = {(ref, sale.sale_ref, "sale") for sale in newest.values() for ref in (*refs(sale), sale.email_ref) if ref}
     if rows:
         await xref.add(conn, sorted(rows))
 
 
 def refs(sale: Sale) -> set[str]:
-    """What leads to a sale: itself, its number, its payments, the serials that were sold."""
+    """What leads facts to a sale: itself, its number, its payments, the serials that were sold; not its customer."""
     serials = {f"serial:{serial}" for line in sale.lines for serial in line.serials}
     payments = {
         f"{payment.connection or sale.connection}:payment:{payment.payment_ref}"

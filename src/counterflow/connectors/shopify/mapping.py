@@ -12,7 +12,6 @@ from typing import Any
 from counterflow.connectors.shopify.manifest import MANIFEST, Config
 from counterflow.connectors.shopify.references import (
     answered_tag,
-    email_ref,
     exchange_ref,
     instant,
     key_in,
@@ -75,8 +74,8 @@ class Mapper:
     def order(self, order: Json, now: datetime) -> list[Fact]:
         """The sale, its refunds, and the replacement that it is or carries."""
         sale = sale_of(order, self.config, self.connection)
-        refs = (sale.sale_ref, *((email_ref(order["email"]),) if order["email"] else ()))
-        facts = [self._fact(SaleRecorded(sale), order["id"], sale.version, order["updatedAt"], refs, now)]
+        at, refs = order["updatedAt"], (sale.sale_ref,)
+        facts = [self._fact(SaleRecorded(sale), order["id"], sale.version, at, refs, now)]
         for refund in order["refunds"]:
             facts += self._refund(refund, order, sale, now)
         facts += self._replacement(order, sale, now)

@@ -43,11 +43,6 @@ def exchange_ref(connection: str, return_gid: str) -> str:
     return f"{connection}:exchange:{number(return_gid)}"
 
 
-def email_ref(email: str) -> str:
-    """A person is found by e-mail without any e-mail being kept."""
-    return f"email:{hashlib.sha256(email.strip().lower().encode()).hexdigest()}"
-
-
 def instant(text: str) -> datetime:
     """ISO 8601 with an offset or Z. Raises ValueError."""
     at = datetime.fromisoformat(text)

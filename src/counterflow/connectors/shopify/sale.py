@@ -8,6 +8,7 @@ from typing import Any
 
 from counterflow.connectors.shopify.manifest import Config
 from counterflow.connectors.shopify.references import instant, kit_ref, number, sale_ref, shipping_ref, version
+from counterflow.core.ids import email_ref
 from counterflow.core.money import allocate, to_minor
 from counterflow.core.sale import Discount, KitPart, Payment, Promotion, Sale, SoldLine, Tax
 
@@ -67,6 +68,7 @@ def sale_of(order: Json, config: Config, connection: str) -> Sale:
         delivered_at=delivered_at(order),
         country=(order.get("shippingAddress") or {}).get("countryCodeV2") or config.country,
         customer_ref=f"{connection}:customer:{number(order['customer']['id'])}" if order["customer"] else "",
+        email_ref=email_ref(order["email"] or ""),
         order_number=order["name"],
         root_sale_ref=attributes.get(ROOT_ATTRIBUTE, ""),
         root_delivered_at=instant(begun) if (begun := attributes.get(ROOT_DELIVERED_ATTRIBUTE, "")) else None,
