@@ -82,7 +82,8 @@ async def bench(server: str) -> None:
     with lab.database(server, "bench_jobs") as url:
         commits = [await asyncio.to_thread(lab.commits_per_second, url)]
         by_jobs = await run(url, CASES_AS_JOBS, "benchmarks.jobs", 1)
-    ones, twos = [], []
+    ones: list[Run] = []
+    twos: list[Run] = []
     for _ in range(ROUNDS):  # by turns: the machine is not equally quiet all the time
         for count, runs in ((1, ones), (2, twos)):
             with lab.database(server, f"bench_{count}") as url:
