@@ -127,16 +127,15 @@ class Names:
         key = self.config.product_key
         if missing := sorted(skus - self._products.keys()):
             fields = [key, "tracking", "invoice_policy"]
+            found: dict[str, Product] = {}  # of this search alone: another call may be looking for the same ones
             for row in await self.client.search("product.product", [[key, "in", missing]], fields):
                 sku = str(row[key])
-                if sku in self._products:
-                    del self._products[sku]
+                if sku in found:
                     raise Rejected(
                         f"Odoo has several products {key} = {sku!r}: make it unique, then retry", code="twice"
                     )
-                self._products[sku] = Product(
-                    row["id"], sku, row["tracking"] or "none", row["invoice_policy"] or "order"
-                )
+                found[sku] = Product(row["id"], sku, row["tracking"] or "none", row["invoice_policy"] or "order")
+            self._products |= found
         return {sku: self._products[sku] for sku in skus if sku in self._products}
 
     async def rate(self, taxes: Sequence[int]) -> TaxRate:
