@@ -83,7 +83,7 @@ class Conductor:
     async def _outside_due(self) -> datetime | None:
         """The next instant at which something happens in any simulator."""
         answers = await asyncio.gather(*(self.outside.get(f"/{name}/_sim/next_due") for name in SYSTEMS))
-        dues = [answer.json()["next_due"] for answer in answers]
+        dues = [answer.raise_for_status().json()["next_due"] for answer in answers]
         return min((datetime.fromisoformat(due) for due in dues if due), default=None)
 
     async def _jump(self, outside_due: datetime | None) -> None:

@@ -88,11 +88,11 @@ async def play(stage: Stage, chosen: dict[str, Story], started: float) -> Report
 
 async def tell(stage: Stage, chosen: dict[str, Story]) -> list[Told]:
     """Tell the stories side by side while the conductor keeps the time."""
-    conducting = asyncio.create_task(stage.conductor.conduct())
-    try:
-        return await asyncio.gather(*(_tell(stage, name, story) for name, story in chosen.items()))
-    finally:
+    async with asyncio.TaskGroup() as group:  # without a conductor the stories would wait in vain
+        conducting = group.create_task(stage.conductor.conduct())
+        told = await asyncio.gather(*(_tell(stage, name, story) for name, story in chosen.items()))
         conducting.cancel()
+    return told
 
 
 async def report(stage: Stage, told: list[Told], started: float) -> Report:
