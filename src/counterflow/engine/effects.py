@@ -246,9 +246,8 @@ async def record(conn: AsyncConnection, ended: Sequence[Ended], now: datetime) -
             body = EffectReported(
                 effect.effect_id, verdict.report, verdict.ref, verdict.code, verdict.message, verdict.values
             )
-            final = verdict.report in ("done", "accepted")
             # A person's retry counts attempts anew and adds a look: the same answer again is another fact.
-            version = verdict.report if final else f"{verdict.report}/{e.claimed.attempts}/{e.claimed.looks}"
+            version = "done" if verdict.report == "done" else f"{verdict.report}/{e.claimed.attempts}/{e.claimed.looks}"
             fact = outcome_fact(effect.effect_id, effect.owner, body, version, now)
             shard = outcome_shard(effect.owner, written[effect.effect_id])
             tell.append(Incoming(fact, shard, effect.owner if effect.owner.startswith("rc_") else ""))
