@@ -13,8 +13,11 @@ from counterflow.core.effects import Effect
 from counterflow.core.facts import (
     OPENS_AFTER_SECONDS,
     OURSELVES,
+    DisputeMoved,
     ExceptionResolved,
     Fact,
+    MarketplaceRefunded,
+    RefundReported,
     ReturnRequested,
     SaleRecorded,
     SiblingsClaimed,
@@ -22,6 +25,7 @@ from counterflow.core.facts import (
 from counterflow.core.ids import case_id as make_case_id
 from counterflow.core.ids import fact_id as make_fact_id
 from counterflow.core.returns.case import Case, Claims, Decision, Setting
+from counterflow.core.returns.whose import awaits, likeness
 from counterflow.core.sale import Sale
 from counterflow.engine.enrich import enrich
 from counterflow.engine.held import Held, Open
@@ -32,6 +36,8 @@ from counterflow.store.shards import shard_of
 from counterflow.store.xref import Target
 
 Decide = Callable[[Case, Fact, Setting], Decision]
+# Facts about a payment, which may be that of several cases.
+OVER_PAYMENT = ("RefundReported", "MarketplaceRefunded", "DisputeMoved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,8 @@ class Batch:
             if isinstance(fact.body, SaleRecorded):
                 self._sale(item, fact.body.sale)
                 return
+            if isinstance(fact.body, DisputeMoved) and not item.case_id:
+                self._tell_others(fact)
             case_id = item.case_id or self._find(fact)
             if not case_id:
                 case_id = self._open(item)
@@ -118,12 +126,46 @@ class Batch:
                 return ref[5:]
             if isinstance(fact.body, ReturnRequested) and self._of_sale(ref, fact.body.sale_ref):
                 continue  # a second return of one sale is another case
+            if isinstance(fact.body, RefundReported | MarketplaceRefunded) and (known := self._cases_of(ref)):
+                return self._whose(fact, ref, known)
             if ref in self.found:
                 return self.found[ref]
             for target in self.known.targets.get(ref, ()):
                 if target.kind == "case":
                     return target.target
+        if isinstance(fact.body, ReturnRequested):
+            return next((id_ for id_ in self._cases_of(fact.body.sale_ref) if self._awaits(id_, fact.body)), "")
         return ""
+
+    def _awaits(self, case_id: str, request: ReturnRequested) -> bool:
+        here = case_id in self.opened or case_id in self.known.held
+        return here and awaits(self._case(case_id).held.case, request, self.setting)
+
+    def _cases_of(self, ref: str) -> list[str]:
+        """All cases that have this reference, those that were open before this batch first."""
+        stored = [target.target for target in self.known.targets.get(ref, ()) if target.kind == "case"]
+        return [*dict.fromkeys((*stored, *(id_ for id_, case in self.opened.items() if ref in case.held.refs)))]
+
+    def _whose(self, fact: Fact, ref: str, case_ids: Sequence[str]) -> str:
+        """The case whose refund it is; empty when it is none of these: it waits for the one, or opens its own."""
+        if ref.startswith("effect:") or ":refund:" in ref:
+            return case_ids[0]
+        here = [id_ for id_ in case_ids if id_ in self.opened or id_ in self.known.held]
+        if not here:
+            return case_ids[0]
+        like = {id_: likeness(self._case(id_).held.case, fact, self.setting) for id_ in here}
+        best = max(here, key=like.__getitem__)
+        return best if like[best] >= 0 else ""
+
+    def _tell_others(self, fact: Fact) -> None:
+        """A dispute stops every case that would pay on the payment: the first gets the fact, the others word of it."""
+        known = next((known for ref in fact.refs if (known := self._cases_of(ref))), [])
+        for other in known[1:]:
+            again = replace(fact, fact_id=make_fact_id(fact.connection, fact.kind, other, fact.fact_id))
+            shard = next((t.shard for ts in self.known.targets.values() for t in ts if t.target == other), -1)
+            if shard < 0:
+                shard = self.opened[other].held.shard
+            self.tell.append(Incoming(again, shard, other))
 
     def _of_sale(self, ref: str, sale_ref: str) -> bool:
         return ref == sale_ref or any(target.kind == "sale" for target in self.known.targets.get(ref, ()))

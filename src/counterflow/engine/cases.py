@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 from counterflow.core.facts import OPENS_AFTER_SECONDS, Fact, SaleRecorded
 from counterflow.core.returns.case import Setting
 from counterflow.engine import commit
-from counterflow.engine.batch import Batch, Decide, Item, Known
+from counterflow.engine.batch import OVER_PAYMENT, Batch, Decide, Item, Known
 from counterflow.engine.enrich import serial_refs
 from counterflow.engine.held import Cache, load
 from counterflow.sdk.connector import Clock
@@ -155,7 +155,8 @@ class CaseDrain:
         for item in items:
             if not item.case_id:
                 first = (t.target for ref in item.fact.refs for t in targets.get(ref, ()) if t.kind == "case")
-                case_ids.update(islice(first, 1))
+                several = item.fact.kind in OVER_PAYMENT or item.fact.kind == "ReturnRequested"
+                case_ids.update(first if several else islice(first, 1))
         roots = {sale.root for sale in arrived} | {
             t.root for ref in named_sales for t in targets.get(ref, ()) if t.root
         }
@@ -173,7 +174,15 @@ class CaseDrain:
                 claims.setdefault(row.root_sale, {})[row.case_id] = row.claims
         mine = [r for r in rows if r.sale_ref in arrived_refs or (r.case_id in case_ids and r.shard in shards)]
         held = await load(conn, mine, self.cache) if mine else {}
-        named_sales -= {h.sale_ref for h in held.values()}
+        # A refund that is none of the known cases' opens one of its own over the sale that they hold.
+        named_sales -= {h.sale_ref for h in held.values()} - {
+            t.target
+            for item in items
+            if item.fact.kind in OVER_PAYMENT
+            for ref in item.fact.refs
+            for t in targets.get(ref, ())
+            if t.kind == "sale"
+        }
         stored = await sales.load(conn, named_sales) if named_sales else {}
         elsewhere = {row.case_id: row.shard for row in rows if row.shard not in shards and row.case_id not in held}
         return Known(held, elsewhere, targets, stored, over_sale, claims)

@@ -99,9 +99,7 @@ async def done(conn: AsyncConnection, fact_ids: Sequence[str]) -> None:
 
 async def wait(conn: AsyncConnection, fact_ids: Sequence[str]) -> None:
     """Nobody knows their references yet: they wait for a case, or for the time when they open one."""
-    await conn.execute(
-        "UPDATE inbox SET status = 'waiting', rechecks = 0 WHERE fact_id = ANY(%s::text[])", (array(fact_ids),)
-    )
+    await conn.execute("UPDATE inbox SET status = 'waiting' WHERE fact_id = ANY(%s::text[])", (array(fact_ids),))
 
 
 async def stay(conn: AsyncConnection, fact_ids: Sequence[str]) -> None:
@@ -132,7 +130,8 @@ async def park(conn: AsyncConnection, reasons: Sequence[tuple[str, str]]) -> Non
 async def wake_waiting(conn: AsyncConnection, refs: Iterable[str]) -> set[int]:
     """Facts that waited for one of these references are ready; their shards, where the drain finds the case anew."""
     found = await conn.execute(
-        "UPDATE inbox SET status = 'ready' WHERE status = 'waiting' AND refs && %s::text[] RETURNING shard",
+        "UPDATE inbox SET status = 'ready', rechecks = 0 WHERE status = 'waiting' AND refs && %s::text[] "
+        "RETURNING shard",
         (array(refs),),
         prepare=True,
     )

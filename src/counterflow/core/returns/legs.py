@@ -101,25 +101,39 @@ def _settle_itself(leg: Leg, at: datetime) -> None:
 
 def _leg_of(work: Work, told: list[tuple[RefundReported, Fact]]) -> Leg | None:
     """The leg that a refund is: by our key or its reference, else one that somebody else made for this case."""
+    likeness, leg = whose(work, told)
+    if leg is not None or likeness < 0:
+        return leg
+    first, fact = min(told, key=lambda each: each[1].order)  # the amount of a refund does not change
+    return _observe(work, fact, first.refund_ref, first.payment_ref, first.amount_minor, first.tender)
+
+
+def whose(work: Work, told: list[tuple[RefundReported, Fact]]) -> tuple[int, Leg | None]:
+    """How surely a refund is this case's, and the leg of it that it is.
+
+    3: by key or reference. 2: another system's word of a leg. 1: its lines are meant, or its amount. 0: nothing speaks
+    against it. -1: it is another case's.
+    """
     body, fact = told[-1]
     keys = {each.key for each, _ in told if each.key}
     for leg in work.legs.values():
         same_money = leg.payment_ref == body.payment_ref and leg.amount_minor == body.amount_minor
         if leg.effect_id in keys:
-            return leg
+            return 3, leg
         if leg.refund_ref == body.refund_ref and (leg.connection == fact.connection or same_money):
-            return leg
+            return 3, leg
     if keys and not keys & work.issued_ids:
-        return None  # another case's leg: its own business, its amount reaches us as a sibling's claim
+        return -1, None  # another case's leg: its own business, its amount reaches us as a sibling's claim
     if body.refund_ref in work.observed_by_siblings:
-        return None
-    if body.line_refs and work.lines and not {ln.wanted.line_ref for ln in work.lines.values()} & set(body.line_refs):
-        return None  # the channel says that other lines were meant
+        return -1, None
+    named = set(body.line_refs) if work.lines else set()
+    if named and not {ln.wanted.line_ref for ln in work.lines.values()} & named:
+        return -1, None  # the channel says that other lines were meant
     shadow = next(_shadowed(work, body, told[0][1]), None)
     if shadow is not None:
-        return shadow
-    first, fact = min(told, key=lambda each: each[1].order)  # the amount of a refund does not change
-    return _observe(work, fact, first.refund_ref, first.payment_ref, first.amount_minor, first.tender)
+        return 2, shadow
+    asked = sum(line.unit_minor * line.wanted.quantity for line in work.lines.values())
+    return (1 if named or body.amount_minor == asked else 0), None
 
 
 def _shadowed(work: Work, body: RefundReported, fact: Fact) -> Iterator[Leg]:
@@ -204,6 +218,8 @@ def _disputed(work: Work, dispute_ref: str) -> None:
         body = fact.body
         assert isinstance(body, DisputeMoved)
         if body.phase == "lost":
+            if dispute_ref in work.observed_by_siblings:
+                continue  # all cases over the payment hear of it, one of them has counted it
             tender = "marketplace" if fact.origin == "marketplace" else "card"
             leg = _observe(work, fact, dispute_ref, body.payment_ref, body.amount_minor, tender)
             leg.move("succeeded", fact.occurred_at)
