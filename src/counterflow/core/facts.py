@@ -486,6 +486,10 @@ OPENS_AFTER_SECONDS: dict[str, int] = {
 }
 
 
+# Where the instants are equal: counted, then inspected, then disposed of.
+_COMES_AFTER: dict[type, int] = {ItemInspected: 1, DispositionChosen: 2, DispositionExecuted: 3}
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """The envelope. `refs` are the strongest first; the first that is known finds the case."""
@@ -505,14 +509,16 @@ class Fact:
         return type(self.body).__name__
 
     @property
-    def order(self) -> tuple[int, datetime, int, str]:
+    def order(self) -> tuple[int, datetime, int, int, str]:
         """The canonical order of a case's facts: the sale first, then by when it happened.
 
-        The version of one object breaks a tie of time, the id the rest: total, the same for every arrival order.
+        Clocks with whole seconds make ties: what must have happened first is first, then the lower version of one
+        object, then the id: total, the same for every arrival order.
         """
         return (
             0 if isinstance(self.body, SaleRecorded) else 1,
             self.occurred_at,
+            _COMES_AFTER.get(type(self.body), 0),
             getattr(self.body, "version", 0),
             self.fact_id,
         )

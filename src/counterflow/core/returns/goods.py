@@ -89,6 +89,7 @@ def _count(work: Work, body: ItemsReceived, fact: Fact) -> None:
                 unit.accepted = unit.accepted or (not found and unit.line is not None)
                 touched.add(unit.line.key if unit.line else "")
                 _arrive(work, unit, body, fact)
+                unit.uncounted = False
                 if unit.line is not None:
                     unit.lot = item.lot or unit.lot
                     unit.serial = units.written(unit.line, item.serial) or unit.serial
@@ -174,6 +175,7 @@ def _inspected_first(work: Work, body: ItemInspected, n: int, fact: Fact) -> Uni
     found = units.find(work, item, body.place, body.inspection_ref)
     unit = found[0] if found else units.extra(work, item, body.place, body.inspection_ref, n, fact)
     _arrive(work, unit, receipt, fact)
+    unit.uncounted = unit.line is not None
     return unit
 
 

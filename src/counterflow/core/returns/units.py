@@ -111,13 +111,14 @@ def _nothing_comes(line: Line) -> bool:
 def find(work: Work, item: Counted, place: str, receipt_ref: str, *, any_serial: bool = False) -> list[Unit]:
     """The unit that this thing is, or all parts of a kit that was scanned as a whole; empty if it is none of ours.
 
-    Serial first, then what is on its way before what was given up. A second receipt of a unit that is here already, at
+    Serial first, then what was inspected before its receipt was told (the clocks of two devices differ), then what is
+    on its way before what was given up. A second receipt of a unit that is here already, at
     another place, is the same unit travelling on (store to warehouse).
     """
     serial = same_serial(item.serial)
     holder = _holder(work, serial)
     if holder is not None and not any_serial:
-        return [holder] if _travels(holder, place, receipt_ref) else []
+        return [holder] if holder.uncounted or _travels(holder, place, receipt_ref) else []
     best: tuple[int, int, int] | None = None
     found: Unit | None = None
     for index, unit in enumerate(work.units.values()):
@@ -129,7 +130,7 @@ def find(work: Work, item: Counted, place: str, receipt_ref: str, *, any_serial:
             continue
         if not any_serial and not fits(unit, serial, item.sold_to_other):
             continue
-        rank = _RANK.get(unit.goods)
+        rank = -1 if unit.uncounted else _RANK.get(unit.goods)
         if rank is None:
             if not _travels(unit, place, receipt_ref):
                 continue

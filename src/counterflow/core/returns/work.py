@@ -80,6 +80,7 @@ class Unit:
     receipt_ref: str = ""
     receipt_place: str = ""
     received_at: datetime | None = None
+    uncounted: bool = False  # only its inspection says that it is here: its receipt may be told yet
     handed_over_at: datetime | None = None
     third_party: bool = False
     disposition: str = ""
