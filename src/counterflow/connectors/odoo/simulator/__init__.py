@@ -20,13 +20,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from counterflow.connectors.odoo.simulator.acts import register
+from counterflow.connectors.odoo.simulator.books import books
+from counterflow.connectors.odoo.simulator.calls import Odoo, registry
+from counterflow.connectors.odoo.simulator.database import Database
+from counterflow.connectors.odoo.simulator.web import Web, refusal
 from counterflow.sdk.simulator import World, with_sim
-
-from .acts import register
-from .books import books
-from .calls import Odoo, registry
-from .database import Database
-from .web import Web, refusal
 
 KEYS = {
     "odoo-integration-key": "integration",

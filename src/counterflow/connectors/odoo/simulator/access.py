@@ -3,8 +3,8 @@ were recorded (no customers, no bank statement lines); `none`, a user without a 
 
 from typing import TYPE_CHECKING
 
-from .errors import AccessError
-from .records import Env, Model
+from counterflow.connectors.odoo.simulator.errors import AccessError
+from counterflow.connectors.odoo.simulator.records import Env, Model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from .errors import UserError
-from .records import Env, Model, Rec, Vals
+from counterflow.connectors.odoo.simulator.errors import UserError
+from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals
 
 INVOICES = ("out_invoice", "out_refund", "in_invoice", "in_refund")
 OUTBOUND = {"out_invoice": -1, "out_refund": 1, "in_invoice": 1, "in_refund": -1}  # sign of a product line's balance

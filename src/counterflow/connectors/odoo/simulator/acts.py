@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from counterflow.connectors.odoo.simulator.books import document
+from counterflow.connectors.odoo.simulator.calls import Odoo
+from counterflow.connectors.odoo.simulator.errors import OdooError
+from counterflow.connectors.odoo.simulator.records import Env, Rec, Vals
+from counterflow.connectors.odoo.simulator.seed import seed_company
 from counterflow.sdk.simulator import World
-
-from .books import document
-from .calls import Odoo
-from .errors import OdooError
-from .records import Env, Rec, Vals
-from .seed import seed_company
 
 Act = Callable[[Env, Vals], Any]
 

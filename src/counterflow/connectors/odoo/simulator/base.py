@@ -3,8 +3,8 @@
 import html
 from typing import Any
 
-from .errors import PythonError, RedirectWarning, ValidationError
-from .records import Env, Model, Rec, Vals, method
+from counterflow.connectors.odoo.simulator.errors import PythonError, RedirectWarning, ValidationError
+from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
 
 LOCKS = ("fiscalyear_lock_date", "tax_lock_date", "sale_lock_date", "purchase_lock_date", "hard_lock_date")
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .records import Env, Rec, Vals
+from counterflow.connectors.odoo.simulator.records import Env, Rec, Vals
 
 _DOCUMENTS: dict[str, tuple[str, str]] = {  # model -> (reference field, amount field)
     "sale.order": ("client_order_ref", "amount_total"),

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from . import (
+from counterflow.connectors.odoo.simulator import (
     accounting,
     base,
     invoices,
@@ -18,13 +18,13 @@ from . import (
     sales,
     transfers,
 )
-from .access import refuse
-from .base import post_message
-from .contract import Contract, load_contract
-from .database import Database
-from .errors import AccessError, HttpError
-from .load import failed, load
-from .records import Env, Model, Vals
+from counterflow.connectors.odoo.simulator.access import refuse
+from counterflow.connectors.odoo.simulator.base import post_message
+from counterflow.connectors.odoo.simulator.contract import Contract, load_contract
+from counterflow.connectors.odoo.simulator.database import Database
+from counterflow.connectors.odoo.simulator.errors import AccessError, HttpError
+from counterflow.connectors.odoo.simulator.load import failed, load
+from counterflow.connectors.odoo.simulator.records import Env, Model, Vals
 
 _MODULES = (
     base,

@@ -4,10 +4,10 @@ import operator as operators
 import re
 from typing import TYPE_CHECKING, Any
 
-from .errors import PythonError
+from counterflow.connectors.odoo.simulator.errors import PythonError
 
 if TYPE_CHECKING:
-    from .records import Env, Rec
+    from counterflow.connectors.odoo.simulator.records import Env, Rec
 
 Domain = list[Any]
 _ORDERINGS = {"<": operators.lt, "<=": operators.le, ">": operators.gt, ">=": operators.ge}

@@ -2,13 +2,20 @@
 
 from typing import Any
 
-from .accounting import INVOICES, OUTBOUND, default_journal, money_digits, post, refuse_locked
-from .base import note, rate_on
-from .errors import UserError
-from .money import is_zero, rounded
-from .products import kit_of, unit_cost
-from .reconciling import reconcile, residual_currency, unreconcile
-from .records import Env, Model, Rec, Vals, method
+from counterflow.connectors.odoo.simulator.accounting import (
+    INVOICES,
+    OUTBOUND,
+    default_journal,
+    money_digits,
+    post,
+    refuse_locked,
+)
+from counterflow.connectors.odoo.simulator.base import note, rate_on
+from counterflow.connectors.odoo.simulator.errors import UserError
+from counterflow.connectors.odoo.simulator.money import is_zero, rounded
+from counterflow.connectors.odoo.simulator.products import kit_of, unit_cost
+from counterflow.connectors.odoo.simulator.reconciling import reconcile, residual_currency, unreconcile
+from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
 
 _READONLY = (
     "invoice_date",

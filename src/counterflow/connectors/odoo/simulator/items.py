@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from .accounting import INVOICES
-from .base import note, rate_on
-from .errors import UserError
-from .invoices import label
-from .money import is_zero, rounded
-from .reconciling import reconcile, residual, residual_currency, unreconcile
-from .records import Env, Model, Rec, Vals, method
+from counterflow.connectors.odoo.simulator.accounting import INVOICES
+from counterflow.connectors.odoo.simulator.base import note, rate_on
+from counterflow.connectors.odoo.simulator.errors import UserError
+from counterflow.connectors.odoo.simulator.invoices import label
+from counterflow.connectors.odoo.simulator.money import is_zero, rounded
+from counterflow.connectors.odoo.simulator.reconciling import reconcile, residual, residual_currency, unreconcile
+from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
 
 
 def _line_label(rec: Rec) -> str:

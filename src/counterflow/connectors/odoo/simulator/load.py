@@ -7,10 +7,10 @@ a list in a boolean or many2many cell is an AttributeError, HTTP 500).
 from dataclasses import dataclass, field
 from typing import Any
 
-from .base import ExternalId
-from .contract import Field
-from .errors import OdooError, PythonError, SerializationFailure
-from .records import Env, Vals
+from counterflow.connectors.odoo.simulator.base import ExternalId
+from counterflow.connectors.odoo.simulator.contract import Field
+from counterflow.connectors.odoo.simulator.errors import OdooError, PythonError, SerializationFailure
+from counterflow.connectors.odoo.simulator.records import Env, Vals
 
 Cell = Any
 

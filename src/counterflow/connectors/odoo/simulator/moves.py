@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from .accounting import stock_entry
-from .errors import UserError
-from .places import BYPASS, available, quant_key, shift, valued
-from .products import unit_cost
-from .records import Env, Model, Rec, Vals, method
+from counterflow.connectors.odoo.simulator.accounting import stock_entry
+from counterflow.connectors.odoo.simulator.errors import UserError
+from counterflow.connectors.odoo.simulator.places import BYPASS, available, quant_key, shift, valued
+from counterflow.connectors.odoo.simulator.products import unit_cost
+from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
 
 OPEN = ("draft", "waiting", "confirmed", "partially_available", "assigned")
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from .accounting import default_journal, open_date, post
-from .base import rate_on
-from .errors import UserError
-from .money import is_zero, rounded
-from .reconciling import reconcile, residual, residual_currency, unreconcile
-from .records import Env, Model, Rec, Vals, method
+from counterflow.connectors.odoo.simulator.accounting import default_journal, open_date, post
+from counterflow.connectors.odoo.simulator.base import rate_on
+from counterflow.connectors.odoo.simulator.errors import UserError
+from counterflow.connectors.odoo.simulator.money import is_zero, rounded
+from counterflow.connectors.odoo.simulator.reconciling import reconcile, residual, residual_currency, unreconcile
+from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
 
 _NOTHING_LEFT = (
     "There's nothing left to pay for the selected journal items, so no payment registration is necessary. "

@@ -1,7 +1,7 @@
 """Warehouses, locations, operation types and quants: where things are."""
 
-from .errors import ValidationError
-from .records import Env, Model, Rec, Vals, method
+from counterflow.connectors.odoo.simulator.errors import ValidationError
+from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
 
 BYPASS = ("customer", "supplier", "inventory", "production", "view")  # nothing is reserved in these
 
@@ -162,7 +162,9 @@ class Quant(Model):
             return
         loss = env.one("stock.location", _role="inventory")
         source, target = (loss, quant.location_id) if difference > 0 else (quant.location_id, loss)
-        from .moves import finish  # a move is what changes a quant, and a quant's count makes a move
+        from counterflow.connectors.odoo.simulator.moves import (
+            finish,  # a move is what changes a quant, and a quant's count makes a move
+        )
 
         name = env.context.get("inventory_name")
         move = env.create(

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from .errors import UserError, ValidationError
-from .records import Env, Model, Rec, Vals
+from counterflow.connectors.odoo.simulator.errors import UserError, ValidationError
+from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals
 
 _TEMPLATE_FIELDS = (
     "name",

@@ -1,8 +1,8 @@
 """Matching of journal items: partial and full reconciles, and the exchange difference between two rates."""
 
-from .errors import UserError
-from .money import is_zero, rounded
-from .records import Model, Rec
+from counterflow.connectors.odoo.simulator.errors import UserError
+from counterflow.connectors.odoo.simulator.money import is_zero, rounded
+from counterflow.connectors.odoo.simulator.records import Model, Rec
 
 
 def _matched(line: Rec, column: str, own: str) -> float:
@@ -155,7 +155,7 @@ def _exchange(line: Rec, difference: float) -> None:
             ],
         },
     )
-    from .accounting import post
+    from counterflow.connectors.odoo.simulator.accounting import post
 
     post(entry)
     fix = entry.line_ids[0]

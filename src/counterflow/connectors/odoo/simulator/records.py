@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from . import domain as domains
-from .contract import Contract, Field
-from .database import Database, Row
-from .errors import MissingError, PythonError, ValidationError
+from counterflow.connectors.odoo.simulator import domain as domains
+from counterflow.connectors.odoo.simulator.contract import Contract, Field
+from counterflow.connectors.odoo.simulator.database import Database, Row
+from counterflow.connectors.odoo.simulator.errors import MissingError, PythonError, ValidationError
 
 Vals = dict[str, Any]
 Compute = Callable[["Rec"], Any]

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from .base import note
-from .errors import UserError
-from .moves import add_line, assign, confirm, finish, set_quantity
-from .records import Env, Model, Rec, Vals, method
-from .transfers import copy_move
+from counterflow.connectors.odoo.simulator.base import note
+from counterflow.connectors.odoo.simulator.errors import UserError
+from counterflow.connectors.odoo.simulator.moves import add_line, assign, confirm, finish, set_quantity
+from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
+from counterflow.connectors.odoo.simulator.transfers import copy_move
 
 
 class ReturnWizard(Model):

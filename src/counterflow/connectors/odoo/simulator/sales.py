@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from .accounting import money_digits
-from .base import note
-from .errors import UserError
-from .invoices import line_amounts
-from .money import rounded
-from .moves import assign, confirm
-from .products import kit_of
-from .records import Env, Model, Rec, Vals, method
+from counterflow.connectors.odoo.simulator.accounting import money_digits
+from counterflow.connectors.odoo.simulator.base import note
+from counterflow.connectors.odoo.simulator.errors import UserError
+from counterflow.connectors.odoo.simulator.invoices import line_amounts
+from counterflow.connectors.odoo.simulator.money import rounded
+from counterflow.connectors.odoo.simulator.moves import assign, confirm
+from counterflow.connectors.odoo.simulator.products import kit_of
+from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
 
 
 def _amounts(order: Rec) -> tuple[float, float]:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from .access import ROLES
-from .records import Env, Rec, Vals
+from counterflow.connectors.odoo.simulator.access import ROLES
+from counterflow.connectors.odoo.simulator.records import Env, Rec, Vals
 
 _ACCOUNTS: list[tuple[int, str, str, str, bool]] = [
     (1, "101000", "Current Assets", "asset_current", False),

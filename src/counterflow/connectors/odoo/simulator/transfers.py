@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from .base import note
-from .errors import UserError
-from .moves import assign, confirm, finish, set_quantity
-from .records import Env, Model, Rec, Vals, method
+from counterflow.connectors.odoo.simulator.base import note
+from counterflow.connectors.odoo.simulator.errors import UserError
+from counterflow.connectors.odoo.simulator.moves import assign, confirm, finish, set_quantity
+from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
 
 _OPEN = ("draft", "waiting", "confirmed", "partially_available", "assigned")
 

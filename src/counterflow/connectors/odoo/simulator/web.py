@@ -10,12 +10,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from counterflow.connectors.odoo.simulator.access import ROLES
+from counterflow.connectors.odoo.simulator.calls import Odoo
+from counterflow.connectors.odoo.simulator.errors import HttpError, OdooError, PythonError, SerializationFailure
+from counterflow.connectors.odoo.simulator.load import failed
 from counterflow.sdk.simulator import World
-
-from .access import ROLES
-from .calls import Odoo
-from .errors import HttpError, OdooError, PythonError, SerializationFailure
-from .load import failed
 
 _VERSION = {"version_info": [19, 0, 0, "final", 0, ""], "version": "19.0"}
 _WRONG_TYPE = (
