@@ -18,7 +18,9 @@ from counterflow.core.facts import (
 from counterflow.core.ids import case_id
 from counterflow.core.sale import Payment, Sale, SoldLine
 from counterflow.engine.cases import CaseDrain
+from counterflow.engine.people import Act, settle
 from counterflow.engine.worker import sweep
+from counterflow.store import exceptions
 from counterflow.store.pool import connect
 from counterflow.store.shards import shard_of
 from tests.engine.toy import SETTING, START, a_fact, a_world, decide, goodwill, request
@@ -213,6 +215,18 @@ async def test_exceptions_follow_the_view(fresh_database):
         await world.tell(a_fact(HoldPlaced("look", "eve", lifted=True), "h2", "shop:return:R1"))
         await world.settle()
         assert await world.one("SELECT status FROM exceptions") == "withdrawn"
+
+
+async def test_a_fact_that_nobody_will_ever_take_is_discarded_by_somebody(fresh_database):
+    async with a_world(fresh_database) as world:
+        await world.tell(goodwill("never", 1))
+        await world.settle()
+        await world.later(86_401)
+        async with world.pool.connection() as conn:
+            row = (await exceptions.page(conn, kind="fact_unmatched"))[0]
+            await settle(conn, row, "discard", "a test of theirs", Act("kim", "kim", "operations", "1", world.clock()))
+        assert await world.one("SELECT status FROM inbox") == "done"
+        assert await world.one("SELECT status FROM exceptions") == "resolved"
 
 
 async def test_a_fact_for_a_case_that_does_not_exist_is_parked(fresh_database):

@@ -7,9 +7,12 @@ from hypothesis import strategies as st
 from counterflow.core.effects import SettlementEntry
 from counterflow.core.facts import BankLineBooked, PayoutReported
 from counterflow.core.reconciliation.payouts import BankLine, Payout, match
+from counterflow.engine.people import Act, settle
 from counterflow.reconcile.payouts import Payouts
 from counterflow.sdk.manifest import Idempotency, Support
-from tests.engine.toy import FakePsp, a_fact, a_world, request
+from counterflow.sdk.outcomes import Rejected
+from counterflow.store import exceptions
+from tests.engine.toy import FakePsp, Fault, a_fact, a_world, request, times
 
 ENTRIES = (
     SettlementEntry("charge", "psp:charge:1", 10_000),
@@ -60,6 +63,23 @@ async def test_a_difference_is_an_exception_until_the_report_is_corrected(fresh_
         assert await world.one("SELECT status FROM payouts") == "differs"
         assert await world.one("SELECT kind, impact_minor, status FROM exceptions") == ("payout_differs", -1, "open")
         assert "PayoutBanked" not in await kinds(world)
+
+
+async def test_a_rejected_settlement_is_retried_by_a_person_until_it_is_posted(fresh_database):
+    async with world_with_books(fresh_database) as world:
+        world.psp.faults.append(lambda e: refuse(e) if e.kind == "PostSettlement" else None)
+        refuse = times(2, Fault(Rejected("the journal is locked")))
+        await run(world, request("R1"), reported(), booked())
+        for n in range(2):
+            async with world.pool.connection() as conn:
+                row = (await exceptions.page(conn, kind="settlement_not_posted"))[0]
+                act = Act("kim", "kim", "finance", f"{n}", world.clock())
+                await settle(conn, row, "retry", "unlocked", act)
+            await run(world)
+            await world.settle()
+        assert await world.one("SELECT status FROM payouts") == "posted"
+        assert await world.one("SELECT status FROM exceptions WHERE kind = 'settlement_not_posted'") == "withdrawn"
+        assert (await kinds(world)).count("SettlementPosted") == 1
 
 
 async def test_entries_that_do_not_sum_up_are_never_matched(fresh_database):

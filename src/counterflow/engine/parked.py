@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 
 from counterflow.core.facts import EffectReported
 from counterflow.core.ids import make_id
-from counterflow.engine.commit import outcome_fact, outcome_shard
+from counterflow.engine.commit import outcome_fact, outcome_shard, unmatched_id
 from counterflow.store import connections, effects, exceptions, inbox
 from counterflow.store.inbox import Incoming
 from counterflow.store.shards import wake
@@ -55,7 +55,8 @@ async def act_on_fact(conn: AsyncConnection, fact_id: str, action: str, by: By, 
             raise NotPossible(f"fact {fact_id} is {before}: {action} is for one that is {' or '.join(allowed)}")
         await inbox.set_status(conn, fact_id, status, f"{action} by {by}")
         if action != "park":
-            await exceptions.end(conn, {make_id("ex", "fact_parked", fact_id): f"{action} by {by}"}, now)
+            names = (make_id("ex", "fact_parked", fact_id), unmatched_id(fact_id))
+            await exceptions.end(conn, dict.fromkeys(names, f"{action} by {by}"), now)
         await wake(conn, {shard} if status == "ready" else ())
     return status
 

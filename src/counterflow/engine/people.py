@@ -22,7 +22,7 @@ from counterflow.core.facts import (
     MissingResolved,
     NoteAdded,
 )
-from counterflow.core.ids import fact_id, make_id
+from counterflow.core.ids import effect_id, fact_id, make_id
 from counterflow.core.money import Money
 from counterflow.core.returns.exceptions import CLASSES
 from counterflow.engine.parked import By, NotPossible, act_on_effect, act_on_fact, resume_connection
@@ -150,7 +150,10 @@ async def settle(conn: AsyncConnection, exception: Mapping[str, Any], action: st
     by = By(act.person, reason)
     if kind == "connection_auth":
         await resume_connection(conn, subject, by, act.at)
-    elif kind == "fact_parked":
+    elif kind == "settlement_not_posted" and action == "retry":
+        effect = effect_id(make_id("po", subject), "PostSettlement", subject)  # it ends when the payout is posted
+        await act_on_effect(conn, effect, action, by, act.at)
+    elif kind == "fact_parked" or (kind == "fact_unmatched" and action == "discard"):
         await act_on_fact(conn, subject, action, by, act.at)
     elif subject.startswith("ef_") and action in ("retry", "discard"):
         await act_on_effect(conn, subject, action, by, act.at)

@@ -73,7 +73,7 @@ CLASSES: dict[str, Class] = {
     "cancelled_after_receipt": Class("medium", "customer_service", 48, "cancelled-after-receipt"),
     "fact_parked": Class("high", "operations", 8, "parked-fact", ("retry", "discard")),
     # Raised outside of a case, by the engine, intake and reconciliation.
-    "fact_unmatched": Class("medium", "operations", 24, "fact-unmatched"),
+    "fact_unmatched": Class("medium", "operations", 24, "fact-unmatched", ("discard", "resolve")),
     "effect_parked": Class("high", "operations", 4, "effect-parked", ("retry", "discard")),
     "drift": Class("high", "operations", 4, "drift", ("retry", "discard")),
     "connection_auth": Class("high", "operations", 1, "connection-auth", ("retry", "resolve")),
@@ -81,7 +81,7 @@ CLASSES: dict[str, Class] = {
     "feed_failed": Class("medium", "integration", 4, "feed-failed"),
     "malformed_delivery": Class("medium", "integration", 24, "malformed-delivery"),
     "payout_differs": Class("high", "finance", 24, "payout-differs"),
-    "settlement_not_posted": Class("high", "finance", 24, "settlement-not-posted"),
+    "settlement_not_posted": Class("high", "finance", 24, "settlement-not-posted", ("retry", "resolve")),
 }
 
 
