@@ -33,7 +33,6 @@ PERMISSIONS: dict[str, tuple[str, frozenset[str]]] = {
 SIGNS_AS = {"finance": "finance_controller"}
 
 ROLES = ("reader", "agent", "warehouse", "finance", "integration", "admin")
-FUNCTIONS = ("returns", "stock", "refunds", "books", "settlement")
 
 # Whoever settles an exception of these owners needs one of these roles; the others are open to all who may settle.
 SETTLES: dict[str, frozenset[str]] = {

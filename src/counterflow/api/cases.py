@@ -100,7 +100,6 @@ class LineWanted(Strict):
     part_sku: shapes.MaybeWord = ""
     replacement_sku: shapes.MaybeWord = ""
     replacement_unit_minor: shapes.AmountMinor = 0
-    replacement_line_ref: shapes.MaybeWord = ""
 
 
 class ReturnWanted(Strict):

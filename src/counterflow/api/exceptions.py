@@ -118,7 +118,7 @@ async def park(the: The, who: Who, exception_id: ExceptionId, body: Pause) -> Op
 def shown(row: dict[str, Any]) -> Open:
     found = CLASSES.get(row["kind"])
     playbook = f"docs/operations/playbooks.md#{found.playbook if found else row['kind'].replace('_', '-')}"
-    return Open(**row, actions=[*people.actions_of(row["kind"], row["subject"]), "park"], playbook=playbook)
+    return Open(**row, actions=[*people.actions_of(row["kind"]), "park"], playbook=playbook)
 
 
 async def _settle(the: Services, who: Caller, exception_id: str, action: str, reason: str) -> Open:

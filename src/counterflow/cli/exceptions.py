@@ -69,7 +69,7 @@ async def show_(exception: str, *, output: Out = "table") -> None:
 
     async with desk() as at:
         row = await _get(at, exception)
-    row["actions"] = [*people.actions_of(row["kind"], row["subject"]), "park"]
+    row["actions"] = [*people.actions_of(row["kind"]), "park"]
     if output == "json":
         dump(row)
         return

@@ -54,7 +54,6 @@ class RequestedLine:
     part_sku: str = ""  # one component of a kit comes back, not the kit
     replacement_sku: str = ""
     replacement_unit_minor: int = 0  # today's price of one replacement piece, tax included
-    replacement_line_ref: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,8 +97,3 @@ async def resume_connection(conn: AsyncConnection, name: str, by: By, now: datet
         await connections.set_circuit(conn, name, "closed", reason=f"resumed by {by}")
         await exceptions.end(conn, {make_id("ex", "connection_auth", name): f"resumed by {by}"}, now)
         await wake(conn, connections={name})
-
-
-async def stop_connection(conn: AsyncConnection, name: str, by: By, now: datetime) -> None:
-    """Let no calls out; effects are kept until it is resumed."""
-    await connections.set_circuit(conn, name, "stopped", opened_at=now, reason=f"stopped by {by}")

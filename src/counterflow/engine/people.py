@@ -126,10 +126,8 @@ async def actors(conn: AsyncConnection, case_id: str) -> dict[str, str]:
 
 # ---- exceptions ------------------------------------------------------------------------------------------------------
 
-ACTIONS = ("retry", "discard", "resolve", "park")
 
-
-def actions_of(kind: str, subject: str) -> tuple[str, ...]:
+def actions_of(kind: str) -> tuple[str, ...]:
     """What a person may do with an exception of this class, besides parking it."""
     found = CLASSES.get(kind)
     if found is not None and kind in ("fact_parked", "effect_parked", "drift"):
@@ -140,7 +138,7 @@ def actions_of(kind: str, subject: str) -> tuple[str, ...]:
 async def settle(conn: AsyncConnection, exception: Mapping[str, Any], action: str, reason: str, act: Act) -> None:
     """Do to an open exception what a person decided. Raises NotPossible; KeyError when what it is about is gone."""
     kind, subject, case_id = exception["kind"], exception["subject"], exception["case_id"]
-    allowed = actions_of(kind, subject)
+    allowed = actions_of(kind)
     if exception["status"] != "open":
         raise NotPossible(f"the exception is {exception['status']} already: nothing is left to do")
     if action not in allowed:

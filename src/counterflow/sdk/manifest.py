@@ -28,7 +28,6 @@ class Support:
     idempotency: Idempotency
     key_retention_seconds: int = 0
     key_max_length: int = 255
-    confirms: bool = True  # False: a success is only Accepted until a webhook, feed or find says more
     batch: int = 1  # effects of this kind that one send may carry
     settle_seconds: float = 0.0  # after an unknown outcome: how long the other side can still commit
 

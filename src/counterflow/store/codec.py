@@ -20,7 +20,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 def encode(value: object) -> str:
-    """Canonical JSON of any value of ours; not for Fact and Effect alone (`encode_fact`, `encode_effect`)."""
+    """Canonical JSON of any value of ours; not for Fact and Effect alone (`encode_fact`, `effect_values`)."""
     return _encoder.encode(value).decode()
 
 
@@ -31,10 +31,6 @@ def encode_fact(fact: Fact) -> str:
 def decode_fact(text: str | bytes) -> Fact:
     """Raises msgspec.ValidationError or KeyError for what is no fact of ours."""
     return _fact(_fact_decoder.decode(text))
-
-
-def encode_effect(effect: Effect) -> str:
-    return encode(effect_values(effect))
 
 
 def encode_command(command: Command) -> str:

@@ -355,9 +355,3 @@ async def page(
             {"owner": owner, "connection": connection, "status": status, "limit": limit},
         )
         return await cursor.fetchall()
-
-
-async def attempts_of(conn: AsyncConnection, effect_id: str) -> list[dict[str, Any]]:
-    async with conn.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute("SELECT * FROM attempts WHERE effect_id = %s ORDER BY started_at, act", (effect_id,))
-        return await cursor.fetchall()

@@ -113,12 +113,6 @@ def test_edge_061_a_closed_provider_account_uses_the_alternative_rail() -> None:
     assert plan(500, CARD, blocked={"pay-1": "account_closed"})[0][0] == "bank"
 
 
-def test_edge_062_below_the_minimum_of_the_rail() -> None:
-    rule = RouteRule(minimum_minor={"card": 50}, alternatives=("store_credit",))
-    assert plan(49, CARD, rule=rule) == [("store_credit", "pay-1", 49, "planned", "below_minimum")]
-    assert plan(50, CARD, rule=rule)[0][0] == "card"
-
-
 def test_edge_071_a_marketplace_pays_itself_whatever_the_remedy() -> None:
     theirs = a_payment(6000, "marketplace")
     for rule in (RouteRule(), RouteRule(gift=True), RouteRule(remedy="store_credit")):
@@ -194,7 +188,6 @@ RULES = st.builds(
     remedy=st.sampled_from(("refund", "store_credit")),
     gift=st.booleans(),
     alternatives=st.sampled_from((("bank", "store_credit"), ("store_credit",), ())),
-    minimum_minor=st.dictionaries(TENDERS, st.integers(0, 1000), max_size=2),
 )
 
 

@@ -12,8 +12,7 @@ MANIFEST = Manifest(
     roles=("warehouse",),
     commands={
         "AnnounceReturn": Support(Idempotency.NATIVE, key_retention_seconds=30 * DAY_SECONDS),
-        # Taken is not done: the look-up by key tells when it is executed.
-        "InstructDisposition": Support(Idempotency.NATIVE, key_retention_seconds=30 * DAY_SECONDS, confirms=False),
+        "InstructDisposition": Support(Idempotency.NATIVE, key_retention_seconds=30 * DAY_SECONDS),
     },
     feeds=(Feed("receipts", every_seconds=300, webhooks=TOPICS),),
     topics=TOPICS,

@@ -15,22 +15,20 @@ class StockOperation:
 
     location_class: str
     operation: str
-    ours_after: bool  # still in our books
-    final: bool  # False: a hold, another disposition has to follow
 
 
 OPERATIONS = {
-    "restock": StockOperation("sellable", "internal_move", ours_after=True, final=True),
-    "refurbish": StockOperation("refurbishment", "repair_order", ours_after=True, final=True),
-    "repair": StockOperation("repair", "repair_order", ours_after=True, final=True),
-    "quarantine": StockOperation("quarantine", "internal_move", ours_after=True, final=False),
-    "hold": StockOperation("quarantine", "internal_move", ours_after=True, final=False),
-    "return_to_vendor": StockOperation("vendor", "outgoing", ours_after=False, final=True),
-    "liquidate": StockOperation("liquidation", "internal_move", ours_after=True, final=True),
-    "donate": StockOperation("donated", "outgoing", ours_after=False, final=True),
-    "recycle": StockOperation("scrap", "scrap_entry", ours_after=False, final=True),
-    "scrap": StockOperation("scrap", "scrap_entry", ours_after=False, final=True),
-    "send_back": StockOperation("customer", "outgoing", ours_after=False, final=True),
+    "restock": StockOperation("sellable", "internal_move"),
+    "refurbish": StockOperation("refurbishment", "repair_order"),
+    "repair": StockOperation("repair", "repair_order"),
+    "quarantine": StockOperation("quarantine", "internal_move"),
+    "hold": StockOperation("quarantine", "internal_move"),
+    "return_to_vendor": StockOperation("vendor", "outgoing"),
+    "liquidate": StockOperation("liquidation", "internal_move"),
+    "donate": StockOperation("donated", "outgoing"),
+    "recycle": StockOperation("scrap", "scrap_entry"),
+    "scrap": StockOperation("scrap", "scrap_entry"),
+    "send_back": StockOperation("customer", "outgoing"),
 }
 
 

@@ -2,27 +2,12 @@
 
 from counterflow.core.refunds.currency import exchange_difference
 from counterflow.core.refunds.entitlement import entitle
-from counterflow.core.refunds.exchange import (
-    ExchangeSettlement,
-    guarantee_due,
-    replacement_price,
-    replacement_returned,
-    roles_swapped,
-    settle_exchange,
-)
+from counterflow.core.refunds.exchange import ExchangeSettlement, settle_exchange
 from counterflow.core.refunds.tenders import PlannedLeg, RouteRule, route
-from counterflow.core.refunds.terms import (
-    Component,
-    Difference,
-    Entitlement,
-    GiveBack,
-    ReturnedItem,
-    explain_difference,
-)
+from counterflow.core.refunds.terms import Component, Entitlement, GiveBack, ReturnedItem
 
 __all__ = [
     "Component",
-    "Difference",
     "Entitlement",
     "ExchangeSettlement",
     "GiveBack",
@@ -31,11 +16,6 @@ __all__ = [
     "RouteRule",
     "entitle",
     "exchange_difference",
-    "explain_difference",
-    "guarantee_due",
-    "replacement_price",
-    "replacement_returned",
-    "roles_swapped",
     "route",
     "settle_exchange",
 ]

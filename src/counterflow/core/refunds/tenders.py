@@ -7,7 +7,7 @@ state
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from counterflow.core.effects import AllocationRow
@@ -43,7 +43,6 @@ class RouteRule:
     remedy: str = "refund"  # refund | store_credit: all that may leave its tender becomes store credit
     gift: bool = False  # the returner is the recipient: store credit, and nothing to the buyer (edge case 27)
     alternatives: tuple[str, ...] = ("bank", "store_credit")  # allowed, in this order
-    minimum_minor: Mapping[str, int] = field(default_factory=dict)  # tender -> smallest refund of its rail (case 62)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +145,7 @@ def _leg(
     to_credit = rule.gift or (rule.remedy == "store_credit" and tender != "store_credit")
     if to_credit and tender != "marketplace":
         return PlannedLeg("store_credit", ref, amount, "planned", "gift" if rule.gift else "remedy", "")
-    reason = blocked.get(ref, "") or _closed(payment, amount, rule, now)
+    reason = blocked.get(ref, "") or _closed(payment, amount, now)
     if not reason:
         return PlannedLeg(tender, ref, amount, "planned", "", payment.connection)
     allowed: Sequence[str] = ALTERNATIVES.get(tender, ())
@@ -157,16 +156,14 @@ def _leg(
     return PlannedLeg(allowed[0], ref, amount, "planned", reason, "")
 
 
-def _closed(payment: Payment, amount: int, rule: RouteRule, now: datetime) -> str:
-    """Why the payment's own rail cannot carry the amount; empty if it can (edge cases 50, 51, 62)."""
+def _closed(payment: Payment, amount: int, now: datetime) -> str:
+    """Why the payment's own rail cannot carry the amount; empty if it can (edge cases 50, 51)."""
     if payment.tender not in _RANK:
         return "unknown_tender"
     if payment.refundable_until is not None and now > payment.refundable_until:
         return "window_over"
     if not payment.partial_refunds and amount != payment.captured_minor:
         return "partial_not_allowed"
-    if amount < rule.minimum_minor.get(payment.tender, 0):
-        return "below_minimum"
     return ""
 
 

@@ -103,6 +103,7 @@ class Entitlement:
 
     @property
     def by_component(self) -> dict[str, int]:
+        """Component -> amount; a deduction is negative."""
         return _sums((row.component, row.amount_minor) for row in self.components)
 
     @property
@@ -115,36 +116,6 @@ class Entitlement:
         """Every rule that was used, in one sentence."""
         used = dict.fromkeys(row.rule for row in self.components)
         return "; ".join(f"{rule}: {RULES[rule]}" for rule in used) or "nothing is owed for these pieces"
-
-
-class Difference(NamedTuple):
-    """One figure that two versions of an entitlement do not share."""
-
-    line_ref: str
-    component: str
-    tax_code: str
-    old_minor: int
-    new_minor: int
-    because: str
-
-
-def explain_difference(old: Entitlement, new: Entitlement) -> tuple[Difference, ...]:
-    """What changed between two versions, by line, component and tax code; sums to new total - old total.
-
-    Raises ValueError when the currencies differ: one case has one currency.
-    """
-    if old.currency != new.currency:
-        raise ValueError(f"{old.currency} and {new.currency} are not comparable: a case keeps the currency of its sale")
-    figures: dict[tuple[str, str, str, str], list[int]] = {}
-    for side, version in enumerate((old, new)):
-        for row in version.components:
-            key = (row.line_ref, row.component, row.tax_code, row.rule)
-            figures.setdefault(key, [0, 0])[side] += row.amount_minor
-    return tuple(
-        Difference(line_ref, component, tax_code, before, after, RULES[rule])
-        for (line_ref, component, tax_code, rule), (before, after) in sorted(figures.items())
-        if before != after
-    )
 
 
 def _sums(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import cast
 
 from counterflow.core.effects import AnswerReturn
 from counterflow.core.facts import LotRecalled, MarketplaceRefunded, RequestedLine
-from counterflow.core.inventory import serial_verdict
+from counterflow.core.inventory import serial_word
 from counterflow.core.policy import CONTRACT_BY_CHANNEL, NO_FLAGS, PolicySet, Review, evaluate, never_worse
 from counterflow.core.policy.evaluate import show
 from counterflow.core.policy.floor import Floored, apply, clocks, explain_floor
@@ -27,7 +27,7 @@ def lines(work: Work) -> None:
             work.lines[line.key] = line
     elif work.sale is not None:
         for wanted in _implied(work, work.sale.lines):
-            line = Line(wanted, work.sale.line(wanted.line_ref), implied=True)
+            line = Line(wanted, work.sale.line(wanted.line_ref))
             work.lines[line.key] = line
 
 
@@ -158,7 +158,7 @@ def _stated_serials(wanted: RequestedLine, sold: SoldLine) -> str:
     """The worst that the serials named in the request say against those sold; ok where nothing can be compared."""
     if not sold.serials:
         return "ok"
-    words = {serial_verdict(serial, sold.serials).policy_word for serial in wanted.serials if serial}
+    words = {serial_word(serial, sold.serials) for serial in wanted.serials if serial}
     return next((word for word in ("mismatch", "unknown") if word in words), "ok")
 
 

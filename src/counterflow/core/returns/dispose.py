@@ -12,7 +12,7 @@ from counterflow.core.returns.authorise import ask, inputs_of, row_of
 from counterflow.core.returns.states import GOODS_HERE
 from counterflow.core.returns.work import Posting, Unit, Work
 
-_BACK = StockOperation(RECEIVED_INTO, "internal_move", ours_after=True, final=False)
+_BACK = StockOperation(RECEIVED_INTO, "internal_move")
 
 
 def choose(work: Work, unit: Unit) -> None:

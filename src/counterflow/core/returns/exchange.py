@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from counterflow.core.effects import CreateReplacement, ReplacementLine
-from counterflow.core.refunds import ExchangeSettlement, replacement_price, settle_exchange
+from counterflow.core.refunds import ExchangeSettlement, settle_exchange
 from counterflow.core.returns.states import LEG_DEAD
 from counterflow.core.returns.work import Line, Work
 
@@ -38,7 +38,7 @@ def exchange(work: Work) -> None:
     work.offset_minor, work.customer_pays_minor = settled.offset_minor, settled.customer_pays_minor
     if fallen:
         work.exchange_state = "withdrawn"
-        work.because.append(settled.basis)
+        work.because.append(settled.because)
     elif state:
         work.exchange_state = _STATES.get(state, "ordered")
     elif not price:
@@ -104,7 +104,7 @@ def price_of(line: Line) -> int:
     sold, wanted = line.sold, line.wanted
     assert sold is not None
     same = wanted.replacement_sku in ("", sold.sku) or not wanted.replacement_unit_minor
-    return replacement_price("as_sold", same, line.unit_minor, wanted.replacement_unit_minor)[0]
+    return line.unit_minor if same else wanted.replacement_unit_minor
 
 
 def replacement_lines(work: Work) -> tuple[ReplacementLine, ...]:

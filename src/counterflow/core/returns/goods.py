@@ -23,7 +23,7 @@ from counterflow.core.facts import (
     ParcelMoved,
     TimerFired,
 )
-from counterflow.core.inventory import lot_verdict, same_serial
+from counterflow.core.inventory import policy_word, same_serial
 from counterflow.core.returns import units
 from counterflow.core.returns.dispose import choose
 from counterflow.core.returns.states import GOODS_HERE, GOODS_ON_THE_WAY, GOODS_SOFT
@@ -212,7 +212,7 @@ def _serial_result(work: Work, unit: Unit, body: ItemInspected) -> str:
         work.resolution("serial_mismatch", unit.unit_id),
     ):
         return "ok"
-    word = units.judge(line, same_serial(unit.serial), body.sold_to_other).policy_word
+    word = policy_word(units.judge(line, same_serial(unit.serial), body.sold_to_other))
     return "ok" if unit.accepted and word == "mismatch" else word
 
 
@@ -220,13 +220,11 @@ def _judge_lot(work: Work, unit: Unit, told: str) -> None:
     """A recall outweighs what the inspector saw; another lot than delivered is swapped on record (21, 22)."""
     sold = unit.line.sold if unit.line is not None else None
     delivered = sold.lots if sold is not None else ()
-    verdict = lot_verdict(unit.lot, delivered, recalled=work.recalled)
-    suspected = not unit.lot and any(lot in work.recalled for lot in delivered)
-    if verdict.word == "recalled" or suspected:
+    if any(lot in work.recalled for lot in ((unit.lot,) if unit.lot else delivered)):
         unit.lot_status = "recalled"
     elif told in ("recalled", "expired"):
         unit.lot_status = told
-    unit.lot_sold = verdict.swap_with
+    unit.lot_sold = min(delivered) if unit.lot and delivered and unit.lot not in delivered else ""
 
 
 def _recalled(work: Work, body: LotRecalled, fact: Fact) -> None:

@@ -7,7 +7,7 @@ What fits no unit becomes an extra one, with a trouble for a person: nothing tha
 from collections.abc import Iterator
 
 from counterflow.core.facts import Counted, Fact
-from counterflow.core.inventory import KnownSerial, SerialVerdict, explode, same_serial, serial_verdict
+from counterflow.core.inventory import explode, policy_word, same_serial, serial_word
 from counterflow.core.returns.states import GOODS_HERE
 from counterflow.core.returns.work import Line, Unit, Work
 from counterflow.core.sale import SoldLine
@@ -170,16 +170,15 @@ def fits(unit: Unit, serial: str, sold_to_other: bool = False) -> bool:
         return True
     if unit.expected_serial:
         return serial == same_serial(unit.expected_serial)
-    return judge(unit.line, serial, sold_to_other).word == "ok"
+    return judge(unit.line, serial, sold_to_other) == "ok"
 
 
-def judge(line: Line | None, serial: str, sold_to_other: bool = False) -> SerialVerdict:
+def judge(line: Line | None, serial: str, sold_to_other: bool = False) -> str:
     """What a serial says against those that were sold; ok where the sale recorded none to compare with."""
     sold = line.sold.serials if line is not None and line.sold is not None and not line.wanted.part_sku else ()
     if not sold and not sold_to_other:
-        return SerialVerdict("ok", serial, "", "the sale recorded no serial")
-    register = {serial: KnownSerial("", "another sale")} if sold_to_other and serial else {}
-    return serial_verdict(serial, sold, elsewhere=register)
+        return "ok"
+    return serial_word(serial, sold, sold_to_other)
 
 
 # ---- what is none of ours --------------------------------------------------------------------------------------------
@@ -227,8 +226,8 @@ def extra(work: Work, item: Counted, place: str, receipt_ref: str, n: int, fact:
 
 def _expected_again(work: Work, unit: Unit, item: Counted, mine: list[Unit], again: bool) -> Unit | None:
     """Raise the mismatch; once a person has accepted the thing, it stands for the piece that was sold."""
-    verdict = judge(mine[0].line, same_serial(unit.serial), item.sold_to_other)
-    unit.serial_result = "already_returned" if again else verdict.policy_word
+    word = judge(mine[0].line, same_serial(unit.serial), item.sold_to_other)
+    unit.serial_result = "already_returned" if again else policy_word(word)
     if not again and work.resolution("serial_mismatch", unit.unit_id) == "accept":
         expected = [u for u in mine if u.goods in _RANK]
         if expected:
@@ -237,7 +236,7 @@ def _expected_again(work: Work, unit: Unit, item: Counted, mine: list[Unit], aga
     what = f"serial {unit.serial} of {unit.sku} was not sold here, {known} was."
     if again:
         what = f"serial {unit.serial} of {unit.sku} has been counted before: it cannot come back twice."
-    elif verdict.word == "sold_to_other":
+    elif word == "sold_to_other":
         what += " It was sold to another customer: look at that sale too."
     work.trouble(
         "serial_mismatch",

@@ -32,7 +32,6 @@ class Line:
 
     wanted: RequestedLine
     sold: SoldLine | None
-    implied: bool = False  # nobody asked: the goods came (blind return, over-receipt)
     authorisation: str = "pending"  # pending | review | approved | declined
     because: str = ""
     moment: str = "inspection"  # when money is due: request | first_scan | receipt | inspection
