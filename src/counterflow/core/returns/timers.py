@@ -11,6 +11,7 @@ AUTHORISATION_EXPIRY = timedelta(days=30)
 NOT_COUNTED = timedelta(days=5)
 REFUND_DUE_WARNING = timedelta(days=3)
 REFUND_STUCK = timedelta(days=7)
+UNKNOWN = timedelta(hours=1)
 SETTLEMENT = timedelta(days=10)
 
 
@@ -30,6 +31,7 @@ def timers(work: Work) -> None:
                 f"the carrier delivered {len(uncounted)} piece(s) on {since.date()}, nobody counted them: look",
             )
     _refund_due(work)
+    _unknown(work)
     for leg in work.legs.values():
         if leg.state in ("accepted", "unknown"):
             work.timer("refund_stuck", leg.since + REFUND_STUCK, leg.leg_id)
@@ -61,6 +63,24 @@ def legal_due_on(work: Work) -> date | None:
     declared = work.withdrawal_at.astimezone(zone).date()
     back = work.handed_over_at.astimezone(zone).date() if work.handed_over_at is not None else None
     return refund_due_on(declared, back, back) or period_end(declared, days=REFUND_DAYS)
+
+
+def _unknown(work: Work) -> None:
+    """An effect whose outcome nobody could look up for so long is a person's too; the look-ups go on."""
+    for effect in work.effects:
+        if work.state_of(effect.effect_id) != "unknown":
+            continue
+        since = work.outcomes[effect.effect_id][-1][1]
+        work.timer("unknown_outcome", since + UNKNOWN, effect.effect_id)
+        if work.now >= since + UNKNOWN:
+            work.trouble(
+                "unknown_outcome",
+                effect.effect_id,
+                f"nobody knows since {since:%Y-%m-%d %H:%M} UTC whether {effect.connection} has carried out "
+                f"{effect.kind}: see whether it answers; it is looked up again and again and never sent twice",
+                getattr(effect.command, "amount_minor", 0),
+                since,
+            )
 
 
 def _refund_due(work: Work) -> None:
