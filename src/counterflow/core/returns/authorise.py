@@ -5,7 +5,7 @@ from datetime import UTC, date, timedelta, timezone, tzinfo
 from functools import lru_cache
 from typing import cast
 
-from counterflow.core.effects import AnswerReturn
+from counterflow.core.effects import AnnounceReturn, AnswerReturn
 from counterflow.core.facts import LotRecalled, MarketplaceRefunded, RequestedLine
 from counterflow.core.inventory import serial_word
 from counterflow.core.policy import CONTRACT_BY_CHANNEL, NO_FLAGS, PolicySet, Review, evaluate, never_worse
@@ -60,6 +60,14 @@ def authorise(work: Work) -> None:
     """Answer every line. An answer that has gone out is kept: nothing later worsens the case."""
     told = [e.command for e in work.effects if isinstance(e.command, AnswerReturn)]
     promised = {key for answer in told for key in answer.approved}
+    # Where nobody waits for an answer (asked for at our console), the announced goods are what went out.
+    announced = {
+        (item.line_ref, sku)
+        for effect in work.effects
+        if isinstance(effect.command, AnnounceReturn)
+        for item in effect.command.items
+        for sku in ("", item.sku)
+    }
     recalled = {lot for lot, refunded in work.recalled.items() if refunded}
     for line in work.lines.values():
         line.decided_at = work.requested_at or work.opened_at
@@ -75,7 +83,9 @@ def authorise(work: Work) -> None:
             line.authorisation, line.because = "approved", "the lot is recalled: refunded whatever the window"
         elif work.request is not None and work.request.authorised_by_channel:
             line.authorisation, line.because = "approved", f"{work.request_connection} had authorised it"
-        elif line.key in promised and line.authorisation != "approved":
+        elif (
+            line.key in promised or (line.wanted.line_ref, line.wanted.part_sku) in announced
+        ) and line.authorisation != "approved":
             line.authorisation, line.because = "approved", "approved before, and a later fact never worsens a case"
 
 
