@@ -63,9 +63,14 @@ def test_d8_a_view_that_does_not_follow_from_the_facts() -> None:
 
 
 def test_i8_a_credit_note_before_its_money() -> None:
-    assert "I8" in failing(CASE, replace(VIEW, legs=(replace(VIEW.legs[0], state="submitting"),)))
+    assert "I8-notes" in failing(CASE, replace(VIEW, legs=(replace(VIEW.legs[0], state="submitting"),)))
     unbooked = tuple(p for p in VIEW.postings if p.kind != "refund_payment")
     assert not system.not_ahead([replace(VIEW, postings=unbooked)]).holds
+
+
+def test_no_two_invariants_have_one_name() -> None:
+    names = [f.name for f in (*invariants.check(CASE, VIEW, SETTING), *system.within([VIEW], CASE.effects))]
+    assert len(names) == len(set(names))
 
 
 def test_i1_money_and_books_against_the_outside() -> None:
@@ -73,7 +78,10 @@ def test_i1_money_and_books_against_the_outside() -> None:
     assert [f.holds for f in system.money([VIEW], {"EUR": 1999, "USD": 1})] == [False, False]
     assert [f.holds for f in system.credit([VIEW], {"EUR": 2000})] == [True]
     assert [f.holds for f in system.credit([VIEW], {})] == [False]
-    assert system.intents([VIEW]).holds
+    assert system.intents([VIEW], CASE.effects).holds
+    assert not system.intents([replace(VIEW, legs=())], CASE.effects).holds
+    assert not system.intents([replace(VIEW, legs=VIEW.legs * 2)], CASE.effects).holds
+    assert not system.intents([replace(VIEW, legs=(replace(VIEW.legs[0], state="lost"),))], CASE.effects).holds
     closed = replace(VIEW, postings=(), waiting=())
     assert not system.booked([closed]).holds
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from counterflow.core.effects import Effect, NotifyCustomer, PayLeg
 from counterflow.core.returns.case import LegView, PostingView, View
 from counterflow.core.returns.invariants import Finding
-from counterflow.core.returns.states import BOOKS_POSTED, GOODS_HERE, LEG_DEAD, LEG_PAID
+from counterflow.core.returns.states import BOOKS_POSTED, GOODS_HERE, LEG_DEAD, LEG_OPEN, LEG_PAID
 
 Sums = Mapping[str, int]  # currency -> minor units
 
@@ -24,13 +24,15 @@ def paid(views: Iterable[View]) -> Counter[str]:
     return sums
 
 
-def intents(views: Sequence[View]) -> Finding:
-    """I1, inside: what was intended is confirmed, under way or dead; nothing is forgotten."""
-    left = sum(leg.amount_minor for view in views for leg in view.legs)
-    by_state = Counter[str]()
-    for leg in (leg for view in views for leg in view.legs):
-        by_state["paid" if leg.state in LEG_PAID else "dead" if leg.state in LEG_DEAD else "open"] += leg.amount_minor
-    return _equal("I1-intents", left, sum(by_state.values()), "legs issued or observed = confirmed + under way + dead")
+def intents(views: Sequence[View], effects: Iterable[Effect]) -> Finding:
+    """I1, inside: what we told providers to pay is confirmed, under way or dead in its case; nothing is forgotten."""
+    issued = Counter({e.command.leg_id: e.command.amount_minor for e in effects if isinstance(e.command, PayLeg)})
+    known = LEG_PAID | LEG_OPEN | LEG_DEAD
+    told = Counter[str]()
+    for leg in (leg for view in views for leg in view.legs if leg.effect_id and leg.state in known):
+        told[leg.leg_id] += leg.amount_minor
+    what = "refunds issued = legs confirmed + under way + dead, leg by leg"
+    return Finding("I1-intents", issued == told, issued.total(), told.total(), what)
 
 
 def money(views: Sequence[View], refunded: Sums) -> list[Finding]:
@@ -127,7 +129,7 @@ def not_ahead(views: Sequence[View]) -> Finding:
     """I8: the status claims nothing that money and books have not: closed cases have every leg proven and booked."""
     closed = [view for view in views if view.status == "closed"]
     proven = [view for view in closed if all(_proven(view, leg) for leg in view.legs if leg.state not in LEG_DEAD)]
-    return _equal("I8", len(closed), len(proven), "closed cases = those with every refund settled and booked")
+    return _equal("I8-closed", len(closed), len(proven), "closed cases = those with every refund settled and booked")
 
 
 def versions(histories: Mapping[str, Sequence[int]]) -> Finding:
@@ -156,7 +158,7 @@ def components(views: Iterable[View]) -> Finding:
 def within(views: Sequence[View], effects: Sequence[Effect]) -> list[Finding]:
     """Those that need nothing from outside."""
     return [
-        intents(views),
+        intents(views, effects),
         booked(views),
         serials(views),
         notices(effects),

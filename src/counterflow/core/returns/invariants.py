@@ -191,7 +191,8 @@ def notes_after_money(case: Case, view: View) -> Finding:
     legs = {leg.intent_id for leg in view.legs}
     notes = [e.command for e in case.effects if isinstance(e.command, PostCreditNote) and e.command.intent_id in legs]
     good = [note for note in notes if note.intent_id in confirmed]
-    return Finding("I8", len(notes) == len(good), len(notes), len(good), "credit notes of refunds = refunds confirmed")
+    what = "credit notes of refunds = refunds confirmed"
+    return Finding("I8-notes", len(notes) == len(good), len(notes), len(good), what)
 
 
 CHECKS: tuple[Callable[[Case, View], Finding], ...] = (
