@@ -121,6 +121,20 @@ async def test_a_second_rejection_after_a_retry_is_told_like_the_first(fresh_dat
         assert await reports(world) == ["rejected", "resumed", "rejected", "resumed", "done"]
 
 
+async def test_asking_again_about_an_unknown_outcome_leaves_it_unknown(fresh_database):
+    psp = FakePsp(faults=[times(1, Fault(UnknownOutcome("lost"), applies=True))], find_error=Transient("down"))
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        async with world.pool.connection() as conn:
+            await act_on_effect(conn, await world.one("SELECT effect_id FROM effects"), "retry", BOB, world.clock())
+        await world.settle()
+        assert (await reports(world))[-1] == "unknown"
+        psp.find_error = None
+        await world.later(3600)
+        assert (await reports(world))[-1] == "done" and len(psp.sends) == 1
+
+
 async def test_parked_while_unknown_is_asked_about_before_it_goes_out_again(fresh_database):
     psp = FakePsp(faults=[times(1, Fault(UnknownOutcome("lost"), applies=True))], find_error=Transient("down"))
     async with a_world(fresh_database, psp) as world:

@@ -80,7 +80,9 @@ async def act_on_effect(conn: AsyncConnection, effect_id: str, action: str, by: 
         count = await effects.set_by_person(conn, effect_id, status, f"{action} by {by}", now)
         owner = claimed.effect.owner
         if owner:
-            body = EffectReported(effect_id, _TOLD[action], code=f"by_{action}", message=str(by))
+            # To ask now about what is unknown sends nothing: unknown it stays for its case too.
+            asked = action == "retry" and claimed.status == "unknown"
+            body = EffectReported(effect_id, "unknown" if asked else _TOLD[action], code=f"by_{action}", message=str(by))
             fact = outcome_fact(effect_id, owner, body, f"{action}/{count}", now)
             shard = outcome_shard(owner, await effects.shard_of_owner(conn, owner))
             await inbox.add(conn, [Incoming(fact, shard, owner if owner.startswith("rc_") else "")])
