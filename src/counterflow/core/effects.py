@@ -45,6 +45,8 @@ class AnswerReturn:
 
 @dataclass(frozen=True, slots=True)
 class UnitResult:
+    """What became of pieces of a line: counted, graded, disposed of."""
+
     line_ref: str
     sku: str
     quantity: int
@@ -65,6 +67,8 @@ class UpdateChannel:
 
 @dataclass(frozen=True, slots=True)
 class ReplacementLine:
+    """A line to order for the customer; `unit_minor` is the price of one piece, tax included."""
+
     sku: str
     quantity: int
     unit_minor: int
@@ -99,6 +103,8 @@ class NotifyCustomer:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedItem:
+    """What a place is told to expect."""
+
     line_ref: str
     sku: str
     quantity: int
@@ -136,6 +142,8 @@ class InstructDisposition:
 
 @dataclass(frozen=True, slots=True)
 class AllocationRow:
+    """The part of a leg that pays one component of a line, in minor units."""
+
     line_ref: str
     component: str
     amount_minor: int
@@ -278,6 +286,8 @@ class PostReplacement:
 
 @dataclass(frozen=True, slots=True)
 class SettlementEntry:
+    """One movement of a payout."""
+
     kind: str  # charge | refund | fee | adjustment
     ref: str
     amount_minor: int  # as it moves the balance with the provider: refunds are negative
@@ -352,8 +362,10 @@ class Effect:
 
     @property
     def kind(self) -> str:
+        """The command's class name."""
         return type(self.command).__name__
 
     @property
     def priority(self) -> str:
+        """Its priority class."""
         return PRIORITY[self.kind]

@@ -45,6 +45,8 @@ class SaleRecorded:
 
 @dataclass(frozen=True, slots=True)
 class RequestedLine:
+    """What a customer asks for, of one sold line (or of one part of a kit)."""
+
     line_ref: str
     quantity: int
     reason: str = "changed_mind"
@@ -505,6 +507,7 @@ class Fact:
 
     @property
     def kind(self) -> str:
+        """The body's class name."""
         return type(self.body).__name__
 
     @property

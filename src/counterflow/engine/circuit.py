@@ -15,6 +15,8 @@ _NO_ANSWER = frozenset({"transient", "unknown"})
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
+    """A connection's circuit after an outcome."""
+
     state: str  # closed | open | stopped
     failures: int
     paused_until: datetime | None = None

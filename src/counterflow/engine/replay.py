@@ -36,11 +36,14 @@ class Replayed:
 
     @property
     def holds(self) -> bool:
+        """The log gives what is stored, and no effect that it did not have."""
         return not (self.broken_chains or self.different_views or self.different_effects or self.failed)
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
+    """One case folded from its log."""
+
     view: View | None
     facts: int
     different: bool  # the effects differ from the logged ones

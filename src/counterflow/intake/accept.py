@@ -65,6 +65,7 @@ def look(connection: str, signal: Signal, cause: str, now: datetime) -> Effect:
 
 
 def split(items: Iterable[Fact | Signal]) -> tuple[list[Fact], list[Signal]]:
+    """Facts and signals apart."""
     facts: list[Fact] = []
     signals: list[Signal] = []
     for item in items:

@@ -36,6 +36,8 @@ class Bounds:
 
 @dataclass(slots=True)
 class Pressure:
+    """Whether more can be taken, read from the tables now and then."""
+
     pool: Pool
     bounds: Bounds = Bounds()
     full: dict[str, int] = field(default_factory=dict)  # what is full -> how much waits there
@@ -53,6 +55,7 @@ class Pressure:
             raise Busy(f"{self.full[what]} wait in {what}", RETRY_AFTER[what])
 
     async def refresh(self) -> None:
+        """Count what waits."""
         bounds = asdict(self.bounds)
         async with self.pool.connection() as conn:
             waiting = {"inbox": await inbox.backlog(conn, self.bounds.inbox)}

@@ -76,6 +76,8 @@ class Context:
 
 
 class Clock(Protocol):
+    """Now, UTC; a demo or a simulation has a clock of its own."""
+
     def __call__(self) -> datetime: ...
 
 
@@ -89,6 +91,8 @@ class ConnectorConfig(BaseModel):
 
 
 class Connector(Protocol):
+    """One connection at work; the verbs are those of docs/guides/connector.md."""
+
     manifest: Manifest
 
     def verify(self, delivery: Delivery) -> None:
@@ -129,6 +133,8 @@ class Maker(Protocol):
     manifest: Manifest
 
     @property
-    def Config(self) -> type[BaseModel]: ...
+    def Config(self) -> type[BaseModel]:
+        """The model of its configuration."""
 
-    def make(self, config: Any, context: Context) -> Connector: ...
+    def make(self, config: Any, context: Context) -> Connector:
+        """A connector for one connection."""

@@ -29,6 +29,7 @@ class Fields:
         self._doc: dict[str, Any] = value
 
     def has(self, name: str) -> bool:
+        """Whether it is there and not null."""
         return self._doc.get(name) is not None
 
     def text(self, name: str, default: str = _NO) -> str:
@@ -39,6 +40,7 @@ class Fields:
         return value
 
     def word(self, name: str, words: Collection[str], default: str = _NO) -> str:
+        """One of these words. Raises Malformed."""
         value = self.text(name, default)
         if value not in words and value != default:
             raise self.wrong(name, f"one of {', '.join(words)}")
@@ -52,6 +54,7 @@ class Fields:
         return value
 
     def quantity(self, name: str = "quantity", *, least: int = 1, default: int = _NO) -> int:
+        """Pieces. Raises Malformed."""
         return self.whole(name, least, QUANTITY_MOST, default)
 
     def amount(self, name: str, *, least: int = 1, default: int = _NO) -> int:
@@ -59,6 +62,7 @@ class Fields:
         return self.whole(name, least, AMOUNT_MOST, default)
 
     def flag(self, name: str, default: bool = _NO) -> bool:
+        """True or false. Raises Malformed."""
         value = self._value(name, default)
         if not isinstance(value, bool):
             raise self.wrong(name, "true or false")

@@ -79,9 +79,11 @@ class Limiter(Protocol):
 class Unlimited:
     """No limit: for tests and for reads of local things."""
 
-    async def acquire(self, cost: float = 1.0) -> None: ...
+    async def acquire(self, cost: float = 1.0) -> None:
+        """Go at once."""
 
-    async def pause(self, seconds: float) -> None: ...
+    async def pause(self, seconds: float) -> None:
+        """Nobody else is to be held back."""
 
 
 class Transport:
@@ -125,6 +127,7 @@ class Transport:
         return response
 
     async def aclose(self) -> None:
+        """Let go of sockets."""
         await self.client.aclose()
 
     async def _read(self, answer: httpx2.Response, write: bool) -> httpx2.Response:

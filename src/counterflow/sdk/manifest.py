@@ -44,6 +44,8 @@ class Feed:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
+    """How hard a connection may be used, over all processes."""
+
     concurrency: int = 4
     per_second: float = 10.0  # refill of the shared bucket
     burst: float = 20.0
@@ -52,6 +54,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
+    """What a connector can do; the engine reads it and the kit proves it."""
+
     name: str
     title: str
     roles: tuple[str, ...]
@@ -64,6 +68,7 @@ class Manifest:
     version: str = "1"  # of the translation; every fact keeps it
 
     def feed(self, name: str) -> Feed | None:
+        """The feed of this name, if there is one."""
         return next((feed for feed in self.feeds if feed.name == name), None)
 
 

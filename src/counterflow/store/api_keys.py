@@ -33,6 +33,7 @@ class ApiKey:
     last_used_at: datetime | None
 
     def usable(self, now: datetime) -> bool:
+        """Neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 

@@ -145,6 +145,8 @@ async def get(conn: AsyncConnection, case_id: str) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, slots=True)
 class CaseSummary:
+    """What a list needs of a case."""
+
     case_id: str
     kind: str
     status: str

@@ -69,6 +69,8 @@ class Statement(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
+    """A signed statement about all heads of chains; `heads` is JSON."""
+
     number: int
     body: str
     heads: str
@@ -81,6 +83,7 @@ class Checkpoint:
 
     @property
     def hash(self) -> bytes:
+        """What the next checkpoint names as the one before."""
         return sha256(message(self.body)).digest()
 
     @property
@@ -89,12 +92,14 @@ class Checkpoint:
         return f"{self.statement.recorded_at:%Y-%m-%d}/{self.number:010d}.json"
 
     def to_json(self) -> str:
+        """As it is kept outside the database."""
         return encode(
             {"number": self.number, "body": self.body, "heads": self.heads, "signature": self.signature.hex()}
         )
 
 
 def message(body: str) -> bytes:
+    """The bytes that are signed."""
     return b"counterflow checkpoint 1\n" + body.encode()
 
 

@@ -25,6 +25,7 @@ def encode(value: object) -> str:
 
 
 def encode_fact(fact: Fact) -> str:
+    """Canonical JSON of a fact."""
     return encode(fact_values(fact))
 
 
@@ -34,10 +35,12 @@ def decode_fact(text: str | bytes) -> Fact:
 
 
 def encode_command(command: Command) -> str:
+    """Canonical JSON of a command."""
     return encode(command)
 
 
 def decode_command(kind: str, text: str | bytes) -> Command:
+    """A command by its class name. Raises KeyError for none of ours, msgspec.ValidationError for a wrong body."""
     command: Command = _decoder(COMMANDS[kind]).decode(text)
     return command
 
@@ -58,11 +61,13 @@ class LogRow(msgspec.Struct, frozen=True):
 
 
 def decode_log(body: str | bytes) -> LogRow:
+    """A log row from its body. Raises msgspec.ValidationError."""
     row = _log_decoder.decode(body)
     return LogRow(row.seq, _fact(row.fact), tuple(map(_effect, row.effects)))
 
 
 def fact_values(fact: Fact) -> Mapping[str, object]:
+    """A fact as it is written: its kind beside its body."""
     return {
         "fact_id": fact.fact_id,
         "kind": type(fact.body).__name__,
@@ -78,6 +83,7 @@ def fact_values(fact: Fact) -> Mapping[str, object]:
 
 
 def effect_values(effect: Effect) -> Mapping[str, object]:
+    """An effect as it is written: its kind beside its command."""
     return {
         "effect_id": effect.effect_id,
         "kind": type(effect.command).__name__,

@@ -25,6 +25,7 @@ class Standing:
 
 
 async def standing(conn: AsyncConnection) -> list[Standing]:
+    """Every connection with its circuit and what waits for it."""
     async with conn.cursor(row_factory=class_row(Standing)) as cursor:
         await cursor.execute(
             """

@@ -9,6 +9,8 @@ from psycopg.rows import class_row
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRow:
+    """What all workers share of a connection."""
+
     name: str
     circuit: str  # closed | open | stopped
     failures: int
@@ -20,6 +22,7 @@ class ConnectionRow:
 
 
 async def ensure(conn: AsyncConnection, name: str, burst: float, now: datetime) -> None:
+    """Make its row, with a full bucket."""
     await conn.execute(
         "INSERT INTO connections (name, tokens, refilled_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
         (name, burst, now),
@@ -27,12 +30,14 @@ async def ensure(conn: AsyncConnection, name: str, burst: float, now: datetime) 
 
 
 async def page(conn: AsyncConnection) -> list[ConnectionRow]:
+    """All of them, by name."""
     async with conn.cursor(row_factory=class_row(ConnectionRow)) as cursor:
         await cursor.execute("SELECT * FROM connections ORDER BY name")
         return await cursor.fetchall()
 
 
 async def get(conn: AsyncConnection, name: str) -> ConnectionRow | None:
+    """One, or None."""
     async with conn.cursor(row_factory=class_row(ConnectionRow)) as cursor:
         await cursor.execute("SELECT * FROM connections WHERE name = %s", (name,), prepare=True)
         return await cursor.fetchone()
@@ -58,10 +63,12 @@ async def spend(conn: AsyncConnection, name: str, cost: float, rate: float, burs
 
 
 async def give_back(conn: AsyncConnection, name: str, cost: float) -> None:
+    """Tokens that were not needed."""
     await conn.execute("UPDATE connections SET tokens = tokens + %s WHERE name = %s", (cost, name))
 
 
 async def pause(conn: AsyncConnection, name: str, until: datetime) -> None:
+    """Hold all calls back until then; an earlier end does not shorten a pause."""
     await conn.execute(
         "UPDATE connections SET paused_until = greatest(paused_until, %s) WHERE name = %s", (until, name)
     )
@@ -77,6 +84,7 @@ async def set_circuit(
     paused_until: datetime | None = None,
     reason: str = "",
 ) -> None:
+    """Open, close or stop it."""
     await conn.execute(
         "UPDATE connections SET circuit = %s, failures = %s, opened_at = %s, paused_until = %s, reason = %s "
         "WHERE name = %s",

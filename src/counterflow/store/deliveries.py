@@ -17,6 +17,8 @@ SAMPLE_BYTES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Kept:
+    """A delivery as it came, with what was made of it."""
+
     delivery_id: str
     connection: str
     delivery_key: str
@@ -81,6 +83,7 @@ async def get(conn: AsyncConnection, delivery_id: str) -> Kept | None:
 
 
 async def set_status(conn: AsyncConnection, delivery_id: str, status: str, facts: int, reason: str) -> None:
+    """What a later translation made of it."""
     await conn.execute(
         "UPDATE deliveries SET status = %s, facts = %s, reason = %s WHERE delivery_id = %s",
         (status, facts, reason, delivery_id),

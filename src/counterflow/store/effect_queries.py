@@ -11,6 +11,8 @@ UNDER_WAY = ("planned", "sending", "accepted", "unknown", "parked")
 
 @dataclass(frozen=True, slots=True)
 class EffectRow:
+    """An effect as people see it."""
+
     effect_id: str
     owner: str
     connection: str

@@ -53,6 +53,7 @@ async def page(
 
 
 async def get(conn: AsyncConnection, exception_id: str, channels: Sequence[str] | None = None) -> dict[str, Any] | None:
+    """One exception; None where there is none, or none that may be seen."""
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(
             f"SELECT * FROM exceptions e WHERE exception_id = %(id)s AND {_SEEN}",

@@ -13,6 +13,8 @@ from counterflow.store.rows import columns
 
 @dataclass(frozen=True, slots=True)
 class Raised:
+    """An exception as it is stored; `impact_minor` is in the currency of its case."""
+
     exception_id: str
     kind: str
     severity: str

@@ -192,6 +192,7 @@ async def state(conn: AsyncConnection, fact_id: str) -> tuple[str, int]:
 
 
 async def set_status(conn: AsyncConnection, fact_id: str, status: str, reason: str) -> None:
+    """Park it, give it free or discard it, with the reason."""
     await conn.execute("UPDATE inbox SET status = %s, reason = %s WHERE fact_id = %s", (status, reason, fact_id))
 
 

@@ -34,6 +34,7 @@ class Keys:
 
     @property
     def in_use(self) -> bytes:
+        """The public half of the key that signs now."""
         return self.public[-1]
 
 
@@ -76,6 +77,7 @@ def read_public(path: Path) -> tuple[bytes, ...]:
 
 
 def public_text(keys: Sequence[bytes]) -> str:
+    """The text of an `audit.pub`."""
     return "".join(key.hex() + "\n" for key in keys)
 
 

@@ -28,10 +28,12 @@ class LogRow:
 
 
 def chain(prev_hash: bytes, body: str) -> bytes:
+    """A row's hash: over the one before and its own body."""
     return sha256(prev_hash + body.encode()).digest()
 
 
 async def append(conn: AsyncConnection, rows: Sequence[LogRow]) -> None:
+    """Add rows; the database refuses to change them later."""
     await conn.execute(
         "INSERT INTO log (case_id, seq, body, prev_hash, hash, recorded_at) "
         "SELECT * FROM unnest(%s::text[], %s::integer[], %s::text[], %s::bytea[], %s::bytea[], %s::timestamptz[])",
@@ -65,6 +67,7 @@ async def rows(conn: AsyncConnection, case_ids: Sequence[str]) -> dict[str, list
 
 
 async def of_case(conn: AsyncConnection, case_id: str) -> list[LogRow]:
+    """The rows of a case, the first one first."""
     async with conn.cursor(row_factory=class_row(LogRow)) as cursor:
         await cursor.execute(f"SELECT {_COLUMNS} FROM log WHERE case_id = %s ORDER BY seq", (case_id,))
         return await cursor.fetchall()

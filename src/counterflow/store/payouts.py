@@ -11,6 +11,8 @@ from counterflow.store.rows import columns
 
 @dataclass(frozen=True, slots=True)
 class PayoutRow:
+    """A payout as reported, and how far it is found."""
+
     payout_ref: str
     payout_id: str  # po_
     connection: str
@@ -24,6 +26,8 @@ class PayoutRow:
 
 @dataclass(frozen=True, slots=True)
 class BankLineRow:
+    """A bank line, and the payout that it was found to be."""
+
     bank_ref: str
     connection: str
     amount_minor: int
@@ -49,6 +53,7 @@ async def keep_payouts(conn: AsyncConnection, rows: Sequence[PayoutRow]) -> None
 
 
 async def keep_lines(conn: AsyncConnection, rows: Sequence[BankLineRow]) -> None:
+    """Store bank lines; one that is known stays as it is."""
     await conn.execute(
         "INSERT INTO bank_lines (bank_ref, connection, amount_minor, currency, line_text, booked_on) "
         "SELECT * FROM unnest(%s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[]) "
@@ -58,24 +63,28 @@ async def keep_lines(conn: AsyncConnection, rows: Sequence[BankLineRow]) -> None
 
 
 async def open_payouts(conn: AsyncConnection) -> list[PayoutRow]:
+    """Those whose money was not found."""
     async with conn.cursor(row_factory=class_row(PayoutRow)) as cursor:
         await cursor.execute(f"SELECT {_PAYOUT} FROM payouts WHERE status IN ('reported', 'differs')")
         return await cursor.fetchall()
 
 
 async def open_lines(conn: AsyncConnection) -> list[BankLineRow]:
+    """Those that are no known payout."""
     async with conn.cursor(row_factory=class_row(BankLineRow)) as cursor:
         await cursor.execute("SELECT * FROM bank_lines WHERE payout_ref = ''")
         return await cursor.fetchall()
 
 
 async def by_id(conn: AsyncConnection, payout_id: str) -> PayoutRow | None:
+    """One by our id, or None."""
     async with conn.cursor(row_factory=class_row(PayoutRow)) as cursor:
         await cursor.execute(f"SELECT {_PAYOUT} FROM payouts WHERE payout_id = %s", (payout_id,))
         return await cursor.fetchone()
 
 
 async def pair(conn: AsyncConnection, payout_ref: str, bank_ref: str) -> None:
+    """This line is the money of that payout."""
     await conn.execute(
         "UPDATE payouts SET status = 'banked', bank_ref = %s WHERE payout_ref = %s", (bank_ref, payout_ref)
     )
@@ -83,6 +92,7 @@ async def pair(conn: AsyncConnection, payout_ref: str, bank_ref: str) -> None:
 
 
 async def set_status(conn: AsyncConnection, payout_ref: str, status: str) -> None:
+    """How far a payout is."""
     await conn.execute("UPDATE payouts SET status = %s WHERE payout_ref = %s", (status, payout_ref))
 
 

@@ -44,6 +44,7 @@ def refs(sale: Sale) -> set[str]:
 
 
 async def load(conn: AsyncConnection, sale_refs: Iterable[str]) -> dict[str, Sale]:
+    """sale_ref -> sale, of those that are known."""
     found = await conn.execute(
         "SELECT sale_ref, body FROM sales WHERE sale_ref = ANY(%s)", (list(sale_refs),), prepare=True
     )

@@ -16,6 +16,7 @@ PAYOUTS = "payouts"  # all facts about payouts meet in one shard: a payout and i
 
 
 def shard_of(ref: str) -> int:
+    """The shard of a root sale, or of whatever else names a case."""
     return crc32(ref.encode()) % SHARDS
 
 

@@ -12,6 +12,8 @@ from counterflow.store.rows import columns
 
 @dataclass(frozen=True, slots=True)
 class Due:
+    """A timer to be set: it fires as a fact for its case."""
+
     timer_id: str
     case_id: str
     shard: int

@@ -50,6 +50,7 @@ class Row:
 
     @property
     def is_fallback(self) -> bool:
+        """It holds for everything that no row before it took."""
         return not self.cells and not self.when
 
 
@@ -64,6 +65,7 @@ class Table:
 
     @cached_property
     def plan(self) -> "Plan":
+        """The table laid out once for all evaluations."""
         return Plan.of(self)
 
 
@@ -76,6 +78,7 @@ class Plan:
 
     @classmethod
     def of(cls, table: Table) -> "Plan":
+        """Lay out a table."""
         names = sorted({name for row in table.rows for name in (*row.cells, *(row.guard.names if row.guard else ()))})
         inputs: list[tuple[str, type, Container[object]]] = []
         for column, name in ((table.columns[name], name) for name in names):

@@ -107,6 +107,7 @@ class Choice:
 
     @property
     def kind(self) -> type:
+        """The type of the column's values."""
         return type(self.words[0])
 
 

@@ -24,6 +24,8 @@ class Payout:
 
 @dataclass(frozen=True, slots=True)
 class BankLine:
+    """Money that arrived, as the bank booked it; `text` is the bank's."""
+
     bank_ref: str
     amount_minor: int
     currency: str
@@ -42,6 +44,8 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Matches:
+    """What was paired and what does not add up; the rest stays open."""
+
     pairs: tuple[tuple[str, str], ...]  # payout_ref, bank_ref
     differences: tuple[Difference, ...]
 

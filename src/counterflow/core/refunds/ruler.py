@@ -15,6 +15,7 @@ Unit = tuple[str, int, str, int]  # line_ref, piece, part sku, part piece: the s
 
 
 def mark(line: SoldLine, piece: int) -> int:
+    """Where a piece begins on the line's ruler, in minor units."""
     return line.paid_minor * piece // line.quantity
 
 

@@ -80,6 +80,7 @@ class Component(NamedTuple):
 
     @property
     def basis(self) -> str:
+        """The rule in words."""
         return RULES[self.rule]
 
 

@@ -51,6 +51,7 @@ class Routes:
     inspection_place: str = ""
 
     def place(self, name: str) -> Place | None:
+        """The place of this name, if it is known."""
         return next((place for place in self.places if place.name == name), None)
 
 
@@ -69,6 +70,8 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class LineView:
+    """A return line."""
+
     line_ref: str
     sku: str
     quantity: int
@@ -84,6 +87,8 @@ class LineView:
 
 @dataclass(frozen=True, slots=True)
 class UnitView:
+    """A return unit."""
+
     unit_id: str  # "<line_ref>/<piece>" or "extra/<receipt>/<n>"
     line_ref: str  # empty: not matched to anything sold
     piece: int
@@ -112,6 +117,8 @@ class ComponentView:
 
 @dataclass(frozen=True, slots=True)
 class IntentView:
+    """A refund intent."""
+
     intent_id: str
     amount_minor: int
     state: str  # states.INTENT
@@ -122,6 +129,8 @@ class IntentView:
 
 @dataclass(frozen=True, slots=True)
 class LegView:
+    """A refund leg."""
+
     leg_id: str
     intent_id: str
     rail: str
@@ -159,6 +168,8 @@ class PostingView:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeView:
+    """The replacement, and who pays what of it, in minor units."""
+
     replacement_ref: str
     state: str
     replacement_minor: int
@@ -193,6 +204,8 @@ class Belief:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
+    """What the case waits for, and since when."""
+
     what: str  # a sentence
     since: datetime
     on: str  # connection, person or timer
@@ -200,6 +213,8 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Timer:
+    """When the case wants to be looked at again."""
+
     timer_id: str
     name: str
     due_at: datetime

@@ -15,6 +15,8 @@ from counterflow.core.returns.work import Work
 
 @dataclass(frozen=True, slots=True)
 class Class:
+    """A class of exceptions: how urgent, whose, due after how many hours, and what settles it."""
+
     severity: str  # low | medium | high
     owner: str  # team
     due_hours: int

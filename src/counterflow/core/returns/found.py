@@ -40,6 +40,7 @@ def refs_of(work: Work) -> tuple[str, ...]:
 
 
 def claims_of(work: Work) -> Claims:
+    """The pieces and refunds that this case holds of its sale, for its siblings to see."""
     pieces = {
         claim_of(u)
         for u in work.units.values()
