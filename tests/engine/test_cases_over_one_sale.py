@@ -200,3 +200,16 @@ async def test_a_dispute_stops_every_case_that_would_pay_on_the_payment_and_is_c
         assert [(leg.amount_minor, leg.reason) for leg in legs] == [(12_000, "dispute lost")]
         assert await paid_out(world) == 0
         await holds(world)
+
+
+async def test_two_returns_of_an_order_that_nobody_has_told_us_yet_are_two_cases(fresh_database):
+    def at_the_till(name: str, ref: str):
+        fact = asked(name, ref, connection="till-1")
+        return replace(fact, refs=(*fact.refs, "order:#1001"))
+
+    async with a_retailer(fresh_database) as world:
+        await tell(world, at_the_till("A", "L1"), at_the_till("B", "L2"))
+        await tell(world, at_the_till("C", "L3"))
+        await tell(world, told(THREE))
+        assert [(await view(world, name, "till-1")).lines[0].line_ref for name in "ABC"] == ["L1", "L2", "L3"]
+        await holds(world)

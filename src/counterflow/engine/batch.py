@@ -124,7 +124,9 @@ class Batch:
         for ref in fact.refs:
             if ref.startswith("case:"):
                 return ref[5:]
-            if isinstance(fact.body, ReturnRequested) and self._of_sale(ref, fact.body.sale_ref):
+            if isinstance(fact.body, ReturnRequested) and (
+                self._of_sale(ref, fact.body.sale_ref) or self._of_another(ref, fact.body)
+            ):
                 continue  # a second return of one sale is another case
             if isinstance(fact.body, RefundReported | MarketplaceRefunded) and (known := self._cases_of(ref)):
                 return self._whose(fact, ref, known)
@@ -166,6 +168,14 @@ class Batch:
             if shard < 0:
                 shard = self.opened[other].held.shard
             self.tell.append(Incoming(again, shard, other))
+
+    def _of_another(self, ref: str, request: ReturnRequested) -> bool:
+        """Whether an order, of which we do not know the sale yet, leads to a case of another return."""
+        if "order:" not in ref:
+            return False
+        opened, held = self.opened, self.known.held
+        cases = [opened[id_].held if id_ in opened else held.get(id_) for id_ in self._cases_of(ref)]
+        return any(each is None or any(other_return(f.body, request) for f in each.case.facts) for each in cases)
 
     def _of_sale(self, ref: str, sale_ref: str) -> bool:
         return ref == sale_ref or any(target.kind == "sale" for target in self.known.targets.get(ref, ()))
@@ -329,6 +339,10 @@ class Poison(Exception):
     def __init__(self, case_id: str, reason: str) -> None:
         super().__init__(reason)
         self.case_id, self.reason = case_id, reason
+
+
+def other_return(body: object, request: ReturnRequested) -> bool:
+    return isinstance(body, ReturnRequested) and body.return_ref != request.return_ref
 
 
 def home_shard(fact: Fact, targets: Mapping[str, Sequence[Target]]) -> int:

@@ -82,7 +82,8 @@ async def act_on_effect(conn: AsyncConnection, effect_id: str, action: str, by: 
         if owner:
             # To ask now about what is unknown sends nothing: unknown it stays for its case too.
             asked = action == "retry" and claimed.status == "unknown"
-            body = EffectReported(effect_id, "unknown" if asked else _TOLD[action], code=f"by_{action}", message=str(by))
+            told = "unknown" if asked else _TOLD[action]
+            body = EffectReported(effect_id, told, code=f"by_{action}", message=str(by))
             fact = outcome_fact(effect_id, owner, body, f"{action}/{count}", now)
             shard = outcome_shard(owner, await effects.shard_of_owner(conn, owner))
             await inbox.add(conn, [Incoming(fact, shard, owner if owner.startswith("rc_") else "")])
