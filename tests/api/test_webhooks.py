@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
+import pytest
 
 from counterflow.intake.pressure import Bounds
-from tests.api.world import World, a_world
+from tests.api.world import World, a_sale, a_world, sale_fact
 
 GOOD = {"signature": "good", "content-type": "application/json"}
 
@@ -49,7 +50,22 @@ async def test_a_malformed_delivery_is_kept_for_a_person(world: World) -> None:
     answer = await deliver(world, b"<html>not json")
     assert answer.status_code == 202 and answer.json()["status"] == "malformed"
     open_ = (await world.get("/exceptions", "admin")).json()["items"]
-    assert [(e["kind"], e["actions"]) for e in open_] == [("malformed_delivery", ["resolve", "park"])]
+    assert [(e["kind"], e["actions"]) for e in open_] == [("malformed_delivery", ["retry", "resolve", "park"])]
+
+
+async def test_a_delivery_is_translated_again_when_somebody_asks(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    await deliver(world, b"order 5001")
+    [open_] = (await world.get("/exceptions", "admin")).json()["items"]
+    url = f"/exceptions/{open_['exception_id']}"
+    early = await world.post(f"{url}/retry", {"reason": "once more"}, "integration")
+    assert early.status_code == 409 and "still cannot be read" in early.json()["detail"]
+    shop = world.services.intake.connectors["shop"]
+    monkeypatch.setattr(shop, "translate", lambda d: [sale_fact(a_sale(), d.received_at)])
+    done = await world.post(f"{url}/retry", {"reason": "mended"}, "integration")
+    assert done.status_code == 202 and done.json()["status"] == "resolved"
+    await world.settle()
+    async with world.pool.connection() as conn:
+        assert await (await conn.execute("SELECT count(*) FROM sales")).fetchone() == (1,)
 
 
 async def test_a_wrong_currency_goes_to_a_person_and_makes_no_fact(world: World) -> None:

@@ -224,7 +224,9 @@ async def test_a_fact_that_nobody_will_ever_take_is_discarded_by_somebody(fresh_
         await world.later(86_401)
         async with world.pool.connection() as conn:
             row = (await exceptions.page(conn, kind="fact_unmatched"))[0]
-            await settle(conn, row, "discard", "a test of theirs", Act("kim", "kim", "operations", "1", world.clock()))
+            await settle(
+                conn, row, "discard", "a test of theirs", Act("kim", "kim", "operations", "1", world.clock()), {}
+            )
         assert await world.one("SELECT status FROM inbox") == "done"
         assert await world.one("SELECT status FROM exceptions") == "resolved"
 

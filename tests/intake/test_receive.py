@@ -84,7 +84,8 @@ async def test_a_malformed_delivery_is_translated_again_when_the_translation_was
         assert receipt.status == "malformed"
         monkeypatch.setattr(world.psp, "translate", lambda d: [request(d.body.decode().split()[0])])
         for _ in range(2):
-            again = await translate_again(world.pool, world.psp, receipt.delivery_id, "bob", START)
+            async with world.pool.connection() as conn:
+                again = await translate_again(conn, {"psp": world.psp}, receipt.delivery_id, "bob", START)
             assert (again.status, again.facts) == ("translated", 1)
             await world.settle()
         assert len(world.psp.applied) == 1

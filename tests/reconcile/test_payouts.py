@@ -74,7 +74,7 @@ async def test_a_rejected_settlement_is_retried_by_a_person_until_it_is_posted(f
             async with world.pool.connection() as conn:
                 row = (await exceptions.page(conn, kind="settlement_not_posted"))[0]
                 act = Act("kim", "kim", "finance", f"{n}", world.clock())
-                await settle(conn, row, "retry", "unlocked", act)
+                await settle(conn, row, "retry", "unlocked", act, {})
             await run(world)
             await world.settle()
         assert await world.one("SELECT status FROM payouts") == "posted"

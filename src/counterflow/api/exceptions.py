@@ -127,7 +127,7 @@ async def _settle(the: Services, who: Caller, exception_id: str, action: str, re
     await the.intake.pressure.check()
     async with the.pool.connection() as conn:
         try:
-            await people.settle(conn, row, action, reason, who.act(the))
+            await people.settle(conn, row, action, reason, who.act(the), the.intake.connectors)
         except KeyError:
             raise Problem("conflict", f"What it is about ({row['subject']}) is gone: resolve it instead") from None
     return shown(await _get(the, who, exception_id))

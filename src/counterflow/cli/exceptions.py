@@ -6,7 +6,7 @@ from typing import Any
 from cyclopts import App
 
 from counterflow.cli.failures import NOT_FOUND, USAGE, Stop
-from counterflow.cli.shell import Desk, Out, Reason, desk, dump, missing, plain, show, shown
+from counterflow.cli.shell import Desk, Out, Reason, desk, dump, missing, plain, runtime, show, shown
 
 app = App(name="exceptions", help="What needs a person: list, show, retry, park, discard, resolve.")
 
@@ -142,7 +142,11 @@ async def _settle(exception: str, action: str, reason: str) -> None:
     async with desk() as at:
         row = await _get(at, exception)
         try:
-            await people.settle(at.conn, row, action, reason, at.act(action))
+            if row["kind"] == "malformed_delivery" and action == "retry":
+                async with runtime() as opened:
+                    await people.settle(at.conn, row, action, reason, at.act(action), opened.connectors)
+            else:  # needs no sound configuration
+                await people.settle(at.conn, row, action, reason, at.act(action), {})
         except KeyError:
             raise Stop(NOT_FOUND, f"what it is about ({row['subject']}) is gone: resolve it instead") from None
     print(f"{exception}: {action} is under way; `counterflow exceptions show {exception}` says how it ended")

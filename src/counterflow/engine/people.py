@@ -27,6 +27,8 @@ from counterflow.core.money import Money
 from counterflow.core.returns.exceptions import CLASSES
 from counterflow.engine.parked import By, NotPossible, act_on_effect, act_on_fact, resume_connection
 from counterflow.intake.accept import accept
+from counterflow.intake.again import translate_again
+from counterflow.sdk.connector import Connector
 from counterflow.store import exception_queries, exceptions, log, notes
 from counterflow.store.codec import decode_log
 from counterflow.store.notes import Note
@@ -135,8 +137,18 @@ def actions_of(kind: str) -> tuple[str, ...]:
     return ("resolve",) if found is None else tuple(dict.fromkeys((*found.actions, "resolve")))
 
 
-async def settle(conn: AsyncConnection, exception: Mapping[str, Any], action: str, reason: str, act: Act) -> None:
-    """Do to an open exception what a person decided. Raises NotPossible; KeyError when what it is about is gone."""
+async def settle(
+    conn: AsyncConnection,
+    exception: Mapping[str, Any],
+    action: str,
+    reason: str,
+    act: Act,
+    connectors: Mapping[str, Connector],
+) -> None:
+    """Do to an open exception what a person decided. Raises NotPossible; KeyError when what it is about is gone.
+
+    `connectors` by connection: a delivery that could not be read is translated again by its own.
+    """
     kind, subject, case_id = exception["kind"], exception["subject"], exception["case_id"]
     allowed = actions_of(kind)
     if exception["status"] != "open":
@@ -155,6 +167,9 @@ async def settle(conn: AsyncConnection, exception: Mapping[str, Any], action: st
         await act_on_fact(conn, subject, action, by, act.at)
     elif subject.startswith("ef_") and action in ("retry", "discard"):
         await act_on_effect(conn, subject, action, by, act.at)
+    elif kind == "malformed_delivery" and action == "retry":
+        if (await translate_again(conn, connectors, subject, str(by), act.at)).status == "malformed":
+            raise NotPossible("it still cannot be read: mend the translation or the sender first, or resolve it")
     elif not case_id:
         await exceptions.end(conn, {exception["exception_id"]: f"{action} by {by}"}, act.at)
     else:

@@ -81,7 +81,7 @@ CLASSES: dict[str, Class] = {
     "connection_auth": Class("high", "operations", 1, "connection-auth", ("retry", "resolve")),
     "connection_missing": Class("high", "operations", 4, "connection-missing"),
     "feed_failed": Class("medium", "integration", 4, "feed-failed"),
-    "malformed_delivery": Class("medium", "integration", 24, "malformed-delivery"),
+    "malformed_delivery": Class("medium", "integration", 24, "malformed-delivery", ("retry", "resolve")),
     "payout_differs": Class("high", "finance", 24, "payout-differs"),
     "settlement_not_posted": Class("high", "finance", 24, "settlement-not-posted", ("retry", "resolve")),
 }
