@@ -1,6 +1,7 @@
 """What the customer is owed now: the entitlement over the units whose moment has come, on the terms of the fees."""
 
 from collections import Counter
+from dataclasses import replace
 
 from counterflow.core.money import Money
 from counterflow.core.policy import Review
@@ -96,27 +97,22 @@ def _item(work: Work, unit: Unit, line: Line) -> ReturnedItem:
         **findings,
     )
     answer = ask(work, "fees", unit.unit_id, inputs)
-    fault = line.wanted.reason in SELLER_FAULT
-    if isinstance(answer, Review):
-        work.trouble("terms_unclear", unit.unit_id, f"the fees table needs a person: {answer.why}")
-        return ReturnedItem(
-            line.wanted.line_ref,
-            unit.piece,
-            part_sku=unit.part_sku,
-            part_piece=unit.part,
-            reason=line.wanted.reason,
-            seller_fault=fault,
-        )
-    out = answer.outputs
-    loss = out.get("value_loss_ppm", {})
-    fixed = out.get("restocking_fee")
-    return ReturnedItem(
+    item = ReturnedItem(
         line.wanted.line_ref,
         unit.piece,
         part_sku=unit.part_sku,
         part_piece=unit.part,
         reason=line.wanted.reason,
-        seller_fault=fault,
+        seller_fault=line.wanted.reason in SELLER_FAULT,
+    )
+    if isinstance(answer, Review):
+        work.trouble("terms_unclear", unit.unit_id, f"the fees table needs a person: {answer.why}")
+        return item
+    out = answer.outputs
+    loss = out.get("value_loss_ppm", {})
+    fixed = out.get("restocking_fee")
+    return replace(
+        item,
         withdrawal=work.kind == "withdrawal",
         restocking_fee_ppm=_whole(out.get("restocking_fee_ppm", 0)),
         restocking_fee_minor=fixed.minor if isinstance(fixed, Money) and fixed.currency == inputs["currency"] else 0,
