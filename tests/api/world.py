@@ -19,7 +19,7 @@ from counterflow.core.returns.case import Place, Routes, Setting
 from counterflow.core.returns.decide import decide
 from counterflow.core.sale import Payment, Sale, SoldLine, Tax
 from counterflow.engine.cases import CaseDrain
-from counterflow.engine.worker import drain_shard
+from counterflow.engine.worker import drain_shards
 from counterflow.intake.accept import accept
 from counterflow.intake.pressure import Bounds, Pressure
 from counterflow.intake.receive import Intake
@@ -174,7 +174,7 @@ class World:
         async with self.pool.connection() as conn:
             while shards := await inbox.ready_shards(conn):
                 for shard in sorted(shards):
-                    await drain_shard(conn, self.drain, shard)
+                    await drain_shards(conn, self.drain, [shard])
 
     async def returned(self, sale: Sale | None = None, quantity: int = 1, name: str = "") -> str:
         """A return that an agent has opened for a sale: its case id."""

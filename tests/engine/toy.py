@@ -34,7 +34,7 @@ from counterflow.core.returns.case import (
     Timer,
     View,
 )
-from counterflow.engine.worker import Worker, drain_shard, sweep
+from counterflow.engine.worker import Worker, drain_shards, sweep
 from counterflow.intake.accept import accept
 from counterflow.intake.pressure import Pressure
 from counterflow.intake.receive import Intake
@@ -271,7 +271,7 @@ class World:
         async with await connect(self.url) as conn:
             while shards := await sweep(conn, self.clock):
                 for shard in sorted(shards):
-                    total += await drain_shard(conn, self.worker.cases, shard)
+                    total += await drain_shards(conn, self.worker.cases, [shard])
         return total
 
     async def settle(self, steps: int = 100) -> None:

@@ -211,11 +211,6 @@ async def drain_shards(conn: AsyncConnection, cases: CaseDrain, shards: Sequence
             )
 
 
-async def drain_shard(conn: AsyncConnection, cases: CaseDrain, shard: int) -> int:
-    """Drain one shard under its lock; 0 when another worker is at it."""
-    return await drain_shards(conn, cases, [shard])
-
-
 async def sweep(conn: AsyncConnection, clock: Clock) -> set[int]:
     """What the time has made due, by one worker at a time; then all shards that have something ready."""
     async with conn.transaction():
