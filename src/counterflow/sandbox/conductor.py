@@ -19,17 +19,29 @@ from counterflow.store.shards import wake_sweep
 LOOK_SECONDS = 0.02
 MOST = timedelta(days=60)  # a story that needs longer is stuck
 
-# Whether anything is under way, and a number that changes with every case.
+# Whether anything is under way, and a number that changes with every case. What is due and cannot go out (its connection
+# pauses, another effect comes first) waits for the time like everything else.
 _BUSY = """
 SELECT EXISTS (SELECT 1 FROM inbox WHERE status = 'ready')
-    OR EXISTS (SELECT 1 FROM effects
-               WHERE status = 'sending' OR (status IN ('planned', 'unknown') AND not_before <= %(now)s)),
+    OR EXISTS (SELECT 1 FROM effects WHERE status = 'sending')
+    OR EXISTS (
+        SELECT 1 FROM effects e JOIN connections c ON c.name = e.connection
+        WHERE e.not_before <= %(now)s AND c.circuit <> 'stopped' AND coalesce(c.paused_until <= %(now)s, true)
+          AND (e.status IN ('unknown', 'accepted')
+               OR e.status = 'planned'
+                  AND NOT EXISTS (SELECT 1 FROM effects d
+                                  WHERE d.effect_id = ANY(e.after) AND d.status NOT IN ('done', 'discarded'))
+                  AND NOT EXISTS (SELECT 1 FROM effects b WHERE b.scope = e.scope AND b.scope <> ''
+                                  AND b.connection = e.connection AND b.status = 'unknown'))),
     (SELECT coalesce(sum(version), 0) FROM cases)
 """
 _NEXT = """
 SELECT least(
     (SELECT min(due_at) FROM timers WHERE fired_at IS NULL),
     (SELECT min(not_before) FROM effects WHERE status IN ('planned', 'unknown', 'accepted') AND not_before > %(now)s),
+    (SELECT min(c.paused_until) FROM connections c
+     WHERE c.paused_until > %(now)s AND EXISTS (SELECT 1 FROM effects e WHERE e.connection = c.name
+                                                AND e.status IN ('planned', 'unknown', 'accepted'))),
     (SELECT min(opens_at) FROM inbox WHERE status = 'waiting' AND opens_at > %(now)s)
 )
 """
