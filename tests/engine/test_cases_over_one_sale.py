@@ -10,6 +10,7 @@ import pytest
 from counterflow.core.facts import (
     Counted,
     DisputeMoved,
+    ExceptionResolved,
     ItemInspected,
     ItemsReceived,
     RefundReported,
@@ -20,15 +21,20 @@ from counterflow.core.facts import (
 from counterflow.core.returns.case import View
 from counterflow.core.returns.decide import decide
 from counterflow.core.sale import Sale
+from counterflow.engine.parked import By, NotPossible, act_on_effect
+from counterflow.engine.people import Act
 from counterflow.engine.prove import prove
 from counterflow.engine.replay import verify
 from counterflow.engine.worker import Worker
+from counterflow.intake.accept import accept
 from counterflow.sdk.manifest import Idempotency, Support
+from counterflow.sdk.outcomes import Rejected
+from counterflow.store import exceptions
 from counterflow.store.codec import decode as decode_value
 from counterflow.store.codec import encode
 from counterflow.store.pool import make_pool
 from tests.core.returns.telling import SETTING, START, line, sale
-from tests.engine.toy import FakePsp, SetClock, World, a_fact
+from tests.engine.toy import FakePsp, Fault, SetClock, World, a_fact, times
 
 KINDS = (
     *("PayLeg", "ReadSale", "AnswerReturn", "AnnounceReturn", "NotifyCustomer", "UpdateChannel", "PostCreditNote"),
@@ -199,6 +205,25 @@ async def test_a_dispute_stops_every_case_that_would_pay_on_the_payment_and_is_c
         legs = [leg for name in "AB" for leg in (await view(world, name)).legs]
         assert [(leg.amount_minor, leg.reason) for leg in legs] == [(12_000, "dispute lost")]
         assert await paid_out(world) == 0
+        await holds(world)
+
+
+async def test_a_refused_refund_that_was_paid_another_way_is_not_sent_again(fresh_database):
+    async with a_retailer(fresh_database) as world:
+        world.psp.faults.append(times(1, Fault(Rejected("the card is gone"))))
+        await tell(world, told(sale(line("L1", "TEE", 2000))), asked("A", "L1"))
+        await tell(world, *handed_in("A", "TEE"))
+        refused = await world.one("SELECT effect_id FROM effects WHERE kind = 'PayLeg'")
+        by = Act("kim", "kim", "finance", "1", world.clock())
+        async with world.pool.connection() as conn:
+            open_ = (await exceptions.page(conn, kind="refund_rejected"))[0]
+            settled = ExceptionResolved(open_["exception_id"], "pay_store_credit", "kim", "asked the customer")
+            await accept(conn, [by.fact(settled, f"case:{open_['case_id']}")])
+        await tell(world)
+        assert (await view(world, "A")).paid_minor == 2000
+        async with world.pool.connection() as conn:
+            with pytest.raises(NotPossible, match="another way"):
+                await act_on_effect(conn, refused, "retry", By("kim", "again"), world.clock())
         await holds(world)
 
 

@@ -176,7 +176,7 @@ async def retry(case: str, *, reason: Reason = "retried by hand", output: Out = 
     case
         A case's id, or anything else that means just one case.
     """
-    from counterflow.engine.parked import By, act_on_effect
+    from counterflow.engine.parked import By, NotPossible, act_on_effect
     from counterflow.store import effect_queries
 
     async with desk() as at:
@@ -193,7 +193,10 @@ async def retry(case: str, *, reason: Reason = "retried by hand", output: Out = 
             )
         done: list[dict[str, Any]] = []
         for effect in stopped:
-            status = await act_on_effect(at.conn, effect.effect_id, "retry", By(act.person, reason), act.at)
+            try:
+                status = await act_on_effect(at.conn, effect.effect_id, "retry", By(act.person, reason), act.at)
+            except NotPossible as why:
+                status = f"left alone: {why}"
             done.append({"effect_id": effect.effect_id, "kind": effect.kind, "was": effect.status, "is": status})
     show(done, ("effect_id", "kind", "was", "is"), output)
     return 0

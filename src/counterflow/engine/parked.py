@@ -8,10 +8,12 @@ from datetime import datetime
 
 from psycopg import AsyncConnection
 
+from counterflow.core.effects import Effect, PayLeg
 from counterflow.core.facts import EffectReported
 from counterflow.core.ids import make_id
+from counterflow.core.returns.states import LEG_DEAD
 from counterflow.engine.commit import outcome_fact, outcome_shard, unmatched_id
-from counterflow.store import connections, effects, exceptions, inbox
+from counterflow.store import cases, connections, effects, exceptions, inbox
 from counterflow.store.inbox import Incoming
 from counterflow.store.shards import wake
 
@@ -77,6 +79,8 @@ async def act_on_effect(conn: AsyncConnection, effect_id: str, action: str, by: 
             status = claimed.word  # it was parked before anybody could tell
         if status is None:
             raise NotPossible(f"effect {effect_id} is {claimed.status}: {action} is for {', '.join(sorted(steps))}")
+        if action == "retry" and claimed.status == "rejected" and await _paid_since(conn, claimed.effect):
+            raise NotPossible(f"{effect_id} was refused and paid another way since: a retry would pay twice")
         count = await effects.set_by_person(conn, effect_id, status, f"{action} by {by}", now)
         owner = claimed.effect.owner
         if owner:
@@ -92,6 +96,17 @@ async def act_on_effect(conn: AsyncConnection, effect_id: str, action: str, by: 
             await exceptions.end(conn, {make_id("ex", "effect_parked", effect_id): f"{action} by {by}"}, now)
         await wake(conn, connections={claimed.effect.connection, *await effects.dependents(conn, [effect_id])})
     return status
+
+
+async def _paid_since(conn: AsyncConnection, effect: Effect) -> bool:
+    """Whether the living legs of its case leave no room for this refund any more."""
+    row = await cases.get(conn, effect.owner) if isinstance(effect.command, PayLeg) else None
+    if row is None or not isinstance(effect.command, PayLeg):
+        return False
+    offset = (row["view"].get("exchange") or {}).get("offset_minor", 0)
+    live = sum(leg["amount_minor"] for leg in row["view"].get("legs", ()) if leg["state"] not in LEG_DEAD)
+    room: int = row["view"].get("entitled_minor", 0) - offset - live
+    return live > 0 and effect.command.amount_minor > room
 
 
 async def resume_connection(conn: AsyncConnection, name: str, by: By, now: datetime) -> None:
