@@ -17,6 +17,8 @@ from counterflow.store.pool import Pool
 from counterflow.store.shards import wake_sweep
 
 LOOK_SECONDS = 0.02
+# What is due within so much of the next instant happens with it: fewer jumps, and every message still comes late.
+AT_ONCE_SECONDS = 2.0
 MOST = timedelta(days=60)  # a story that needs longer is stuck
 
 # Whether anything is under way, and a number that changes with every case. What is due and cannot go out (its connection
@@ -107,6 +109,6 @@ class Conductor:
             dues = [due for due in (ours, outside_due) if due is not None]
             if not dues or min(dues) - self.started > MOST:
                 return
-            self.clock.advance(max(0.0, (min(dues) - now).total_seconds()) + 0.001)
+            self.clock.advance(max(0.0, (min(dues) - now).total_seconds()) + AT_ONCE_SECONDS)
             self.jumps += 1
             await wake_sweep(conn)
