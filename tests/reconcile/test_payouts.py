@@ -67,8 +67,8 @@ async def test_a_difference_is_an_exception_until_the_report_is_corrected(fresh_
 
 async def test_a_rejected_settlement_is_retried_by_a_person_until_it_is_posted(fresh_database):
     async with world_with_books(fresh_database) as world:
-        world.psp.faults.append(lambda e: refuse(e) if e.kind == "PostSettlement" else None)
         refuse = times(2, Fault(Rejected("the journal is locked")))
+        world.psp.faults.append(lambda e: refuse(e) if e.kind == "PostSettlement" else None)
         await run(world, request("R1"), reported(), booked())
         for n in range(2):
             async with world.pool.connection() as conn:

@@ -21,8 +21,8 @@ LOOK_SECONDS = 0.02
 AT_ONCE_SECONDS = 2.0
 MOST = timedelta(days=60)  # a story that needs longer is stuck
 
-# Whether anything is under way, and a number that changes with every case. What is due and cannot go out (its connection
-# pauses, another effect comes first) waits for the time like everything else.
+# Whether anything is under way, and a number that changes with every case. What is due and cannot go out (its
+# connection pauses, another effect comes first) waits for the time like everything else.
 _BUSY = """
 SELECT EXISTS (SELECT 1 FROM inbox WHERE status = 'ready')
     OR EXISTS (SELECT 1 FROM effects WHERE status = 'sending')

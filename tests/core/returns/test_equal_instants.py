@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from counterflow.core.facts import Counted, DispositionExecuted, ItemInspected, ItemsReceived
+from counterflow.core.facts import Body, Counted, DispositionExecuted, ItemInspected, ItemsReceived
 from tests.core.returns.telling import Story
 
 
@@ -13,7 +13,7 @@ from tests.core.returns.telling import Story
 def test_received_inspected_and_disposed_of_in_one_second(ids: tuple[str, str, str]) -> None:
     story = Story().request().settle()
     at = story.now + timedelta(minutes=5)
-    bodies = (
+    bodies: tuple[Body, ...] = (
         ItemsReceived("r1", "wh-1", (Counted("TEE", 1),)),
         ItemInspected("i1", "wh-1", "TEE", "A"),
         DispositionExecuted("restock", "TEE"),
