@@ -56,7 +56,11 @@ async def fails_after_success(stage: Stage) -> None:
     bought = await stage.buy({"sku": "MUG", "quantity": 1, "price": 1000})
     case = await ask(stage, "fails_after_success", bought, "MUG")
     await come_back(stage, case, "MUG")
-    view = await stage.see(case, "the refund", lambda v: any(leg.refund_ref for leg in v.legs) and v.paid_minor == 1000)
+    view = await stage.see(
+        case,
+        "the refund and its payment in the books",
+        lambda v: v.paid_minor == 1000 and any(p.kind == "refund_payment" and p.document_ref for p in v.postings),
+    )
     refund = next(leg.refund_ref for leg in view.legs).rpartition(":")[2]
     await stage.act("psp", "fail_refund", refund=refund, failure_reason="expired_or_canceled_card")
     await stage.resolve(case, "refund_failed", "pay_store_credit", "the customer agreed to store credit")
