@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from counterflow.core.effects import InstructDisposition, PayLeg, ReceiveGoods
+from counterflow.core.effects import InstructDisposition, PayLeg, PostCreditNote, ReceiveGoods
 from counterflow.core.facts import (
     DispositionChosen,
     DispositionExecuted,
@@ -51,6 +51,28 @@ def test_a_payment_of_a_second_refund_waits_for_its_own_credit_note() -> None:
     for ref, amount in notes.items():
         assert sum(p.amount_minor for p in payments if p.credit_note_ref == ref) <= amount
     assert len(payments) == 1
+
+
+def test_a_payment_whose_own_note_is_late_does_not_take_the_note_of_another_refund() -> None:
+    sold = sale(
+        line("L1", "TEE", 2000),
+        line("L2", "MUG", 1000),
+        payments=(Payment("pi_1", "card", 1500, "psp"), Payment("gc_1", "gift_card", 1500)),
+    )
+    story = Story(sold).request(wanted("L1"), wanted("L2")).settle()
+    story.receive("TEE").receive("MUG").settle()
+    story.inspect("TEE").settle(keep=lambda e: not isinstance(e.command, PostCreditNote))
+    late = {leg.leg_id for leg in story.view.legs}
+    late_notes = {e.effect_id for e in story.effects if isinstance(e.command, PostCreditNote)}
+    assert late and late_notes
+    story.inspect("MUG").settle(keep=lambda e: e.effect_id not in late_notes)
+    payments = story.commands("PostRefundPayment")
+    assert len(payments) == 1 and late.isdisjoint({p.leg_id for p in payments})
+    story.settle()
+    notes = {p.document_ref: p.amount_minor for p in story.view.postings if p.kind == "credit_note"}
+    paid = {ref: sum(p.amount_minor for p in story.commands("PostRefundPayment") if p.credit_note_ref == ref)
+            for ref in notes}  # fmt: skip
+    assert paid == notes
 
 
 def test_states_of_a_replacement_that_share_a_second_end_at_the_furthest() -> None:

@@ -134,9 +134,13 @@ def _is(posting: Posting, body: DocumentMoved) -> bool:
 
 
 def _note_for(work: Work, leg: Leg, notes: list[Posting]) -> Posting | None:
-    """The credit note that a leg pays: its intent's, else one that is open again since the ledger undid a payment."""
+    """The credit note that a leg pays: its intent's, else one that is open again since the ledger undid a payment.
+
+    One whose own note is still on its way waits for it.
+    """
     own = next((note for note in notes if note.subject == leg.intent_id), None)
-    if own is not None:
+    issued = (effect.command for effect in work.all_effects())
+    if own is not None or any(isinstance(c, PostCreditNote) and c.intent_id == leg.intent_id for c in issued):
         return own
     undone = {p.subject for p in work.postings.values() if p.kind == "payment_reversal" and p.state in BOOKS_POSTED}
     paid: Counter[str] = Counter()
