@@ -111,6 +111,8 @@ def test_i4_units_and_serials() -> None:
     story = Story(sale(phone)).request().settle().receive("PHONE", serial="SN-1").settle()
     assert system.serials([story.view]).holds
     assert not system.serials([story.view, story.view]).holds
+    sold_again = replace(story.view, sale_ref="shop:order:2", root_sale_ref="shop:order:2")
+    assert system.serials([story.view, sold_again]).holds
     assert [f.holds for f in system.stock({"TEE": 3}, {"TEE": 3})] == [True]
     assert [f.holds for f in system.stock({"TEE": 3}, {"TEE": 2})] == [False]
 

@@ -92,8 +92,13 @@ def accepted(received: int, done: int, waiting: int, parked: int) -> Finding:
 
 
 def serials(views: Iterable[View]) -> Finding:
-    """I4: no serial is in two places."""
-    here = [u.serial for view in views for u in view.units if u.serial and u.goods in GOODS_HERE and u.line_ref]
+    """I4: no serial came back twice from one sale; what was put back on sale may be sold, and come back, again."""
+    here = [
+        (view.root_sale_ref or view.sale_ref, u.serial)
+        for view in views
+        for u in view.units
+        if u.serial and u.goods in GOODS_HERE and u.line_ref
+    ]
     return _equal("I4-serials", len(here), len(set(here)), "serials that are back = different serials")
 
 
