@@ -32,6 +32,7 @@ from counterflow.sandbox.town import POSTGRES, SEED, Town, open_town
 PAUSE_SECONDS = 1.5  # at most, between what one kill had stopped and the next kill
 RESUME_SECONDS = 60.0  # longer than this: it has not resumed
 SUPERVISE_SECONDS = 0.2
+NO_DATABASE = 6  # exit code of a command whose partner is unavailable
 LOOK_SECONDS = 0.01
 
 _DONE = "SELECT count(*) FROM effects WHERE status = 'done'"
@@ -58,7 +59,7 @@ class Killer:
     order: Iterator[str]
     rng: random.Random
     kills: list[Kill] = field(default_factory=list)
-    died: list[str] = field(default_factory=list)  # what ended by itself: nothing should
+    died: list[str] = field(default_factory=list)  # what ended by itself, with its exit code: nothing should
 
     async def run(self) -> None:
         for name in self.order:
@@ -96,9 +97,9 @@ class Killer:
             self.town.start(name)  # in the same breath: the supervisor never sees it dead
 
     async def supervise(self) -> None:
-        """Start again what ends by itself, and remember it."""
+        """Start again what ends by itself, and remember it unless it was started while the database was gone."""
         while True:
-            self.died += self.town.mind()
+            self.died += [f"{name}: {code}" for name, code in self.town.mind() if code != NO_DATABASE]
             await asyncio.sleep(SUPERVISE_SECONDS)
 
 

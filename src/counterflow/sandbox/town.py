@@ -111,10 +111,11 @@ class Town:
         self.processes[name].kill()
         self.processes[name].wait()
 
-    def mind(self) -> list[str]:
-        """Start again whatever has ended by itself, as a supervisor does; the names."""
-        ended = [name for name, process in self.processes.items() if process.poll() is not None]
-        for name in ended:
+    def mind(self) -> list[tuple[str, int]]:
+        """Start again whatever has ended by itself, as a supervisor does; names and exit codes."""
+        codes = [(name, process.poll()) for name, process in self.processes.items()]
+        ended = [(name, code) for name, code in codes if code is not None]
+        for name, _ in ended:
             self.start(name)
         return ended
 
