@@ -35,7 +35,8 @@ SECRETS = {
     "mail_secret": _signing("mail"),
 }
 
-CURRENCY = "EUR"  # in which the retailer sells and keeps its books
+CURRENCY = "EUR"  # in which the retailer keeps its books and mostly sells
+RATES = {"EUR": 1.0, "USD": 1.08, "CHF": 0.94, "JPY": 160.0, "BHD": 0.41}  # units for one of its own, in all systems
 # Other customers' sales: a provider that holds only refunds has nothing to pay out.
 OTHERS_PAYMENT, OTHERS_MINOR = "pi_everybody_else", 5_000_000
 

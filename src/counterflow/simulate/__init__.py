@@ -1,0 +1,1 @@
+"""Deterministic simulation: stories as data, an independent oracle, planted bugs."""
