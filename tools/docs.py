@@ -62,6 +62,17 @@ def index() -> str:
     return "\n\n".join(parts)
 
 
+def points() -> str:
+    """The points of the conformance kit with the checks that are about each."""
+    from counterflow.sdk.testing.check import POINTS, all_checks
+
+    rows = [
+        [str(point), about, ", ".join(code(each.name) for each in all_checks() if each.point == point)]
+        for point, about in POINTS.items()
+    ]
+    return table(("point", "what holds", "checks"), rows)
+
+
 # ---- Markdown --------------------------------------------------------------------------------------------------------
 
 
@@ -437,7 +448,7 @@ PARTS: dict[str, Callable[..., str]] = {
     for each in (
         *(axis, exceptions, stories, facts, effects, values),
         *(policy_columns, policy_answers, policy_floor, settings, configuration, connectors),
-        *(cli, api, permissions, metrics, index),
+        *(cli, api, permissions, metrics, index, points),
     )
 }
 

@@ -49,6 +49,18 @@ def to_minor(text: str, currency: str) -> int:
     return sign * int(whole + kept.ljust(digits, "0"))
 
 
+def number_to_minor(value: float, currency: str) -> int:
+    """19.9 EUR -> 1990, for systems that tell amounts as JSON numbers of major units (Odoo, Medusa).
+
+    Raises MoneyError when it has more digits than the currency; the noise of a binary fraction is none.
+    """
+    scaled: float = value * 10 ** exponent(currency)
+    minor = round(scaled)
+    if abs(scaled - minor) > max(1e-6, abs(scaled) * 1e-12):
+        raise MoneyError(f"{value} has more than the {exponent(currency)} decimals of {currency}: send it without them")
+    return minor
+
+
 def to_major(minor: int, currency: str) -> str:
     """1990 EUR -> '19.90'; 1990 JPY -> '1990'; -5 KWD -> '-0.005'."""
     digits = exponent(currency)

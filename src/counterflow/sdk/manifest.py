@@ -40,6 +40,7 @@ class Feed:
     lag_seconds: int = 0
     every_seconds: int = 300  # how often the sweep pulls it
     webhooks: tuple[str, ...] = ()  # topics that tell the same sooner
+    files: bool = False  # its rows come in files: reports, statements
 
 
 @dataclass(frozen=True, slots=True)

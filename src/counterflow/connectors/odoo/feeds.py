@@ -14,9 +14,9 @@ from typing import Any
 from counterflow.connectors.odoo.session import Odoo
 from counterflow.core.facts import DocumentMoved, Fact
 from counterflow.core.ids import fact_id
-from counterflow.core.money import exponent
+from counterflow.core.money import MoneyError, number_to_minor
 from counterflow.sdk.connector import Page
-from counterflow.sdk.outcomes import NotFound, Rejected
+from counterflow.sdk.outcomes import Malformed, NotFound, Rejected
 
 FEED = "documents"
 _KEY = re.compile(r"cf\.(ef_[0-9a-z]{26})(_\d+)?")
@@ -98,6 +98,13 @@ async def pull(odoo: Odoo, cursor: str, lag_seconds: int) -> Page:
     return Page(tuple(items), json.dumps(after), any(entry[1] for entry in after.values()))
 
 
+def _minor(amount: float, currency: str, ref: str) -> int:
+    try:
+        return number_to_minor(amount, currency)
+    except MoneyError as error:
+        raise Malformed(f"{ref} has the amount {error}", field="amount") from None
+
+
 def _earlier(stamp: str, seconds: int) -> str:
     return (datetime.fromisoformat(stamp) - timedelta(seconds=seconds)).isoformat(" ")
 
@@ -118,7 +125,7 @@ async def _facts(odoo: Odoo, source: Source, rows: list[Row]) -> list[Fact]:
         if row.get("payment_state") in ("paid", "in_payment", "reversed") and state == "posted":
             state = "applied"
         currency = currencies.get(row.get("currency_id") or 0, "")
-        amount = row.get("amount_total", row.get("amount", 0.0))
+        amount = row.get("amount_total", row.get("amount")) or 0.0
         changed = datetime.fromisoformat(row["write_date"]).replace(tzinfo=UTC)
         ref = odoo.ref(source.model, row["id"])
         sku, quantity = moves.get(row["id"], ("", 0))
@@ -128,7 +135,7 @@ async def _facts(odoo: Odoo, source: Source, rows: list[Row]) -> list[Fact]:
             state=state,
             version=int(changed.timestamp()),
             key=ours.group(1) if ours else "",
-            amount_minor=round(amount * 10 ** exponent(currency)) if currency else 0,
+            amount_minor=_minor(amount, currency, ref) if currency else 0,
             currency=currency,
             accounting_on=str(row.get("date") or row.get("date_done") or "")[:10],
             by=people.get(row["write_uid"] or 0, ""),

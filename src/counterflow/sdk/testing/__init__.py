@@ -9,6 +9,6 @@ A connector's package has a module `conformance` with a class `Harness(counterfl
 """
 
 from counterflow.sdk.testing.check import Case, Result, Skipped, cases, harness_of, run, run_harness
-from counterflow.sdk.testing.harness import CONNECTION, Harness
+from counterflow.sdk.testing.harness import CONNECTION, File, Harness
 
-__all__ = ["CONNECTION", "Case", "Harness", "Result", "Skipped", "cases", "harness_of", "run", "run_harness"]
+__all__ = ["CONNECTION", "Case", "File", "Harness", "Result", "Skipped", "cases", "harness_of", "run", "run_harness"]

@@ -17,8 +17,41 @@ class Skipped(Exception):
     """The harness has no answer for an optional hook; the message says which."""
 
 
+POINTS = {
+    1: "the manifest is complete, and says no to what it does not name",
+    2: "a write is applied once",
+    3: "the same key twice is once",
+    4: "the same key with other content is a conflict",
+    5: "what never left is transient, what may have left is unknown",
+    6: "a lost answer is unknown, and a look-up recovers it",
+    7: "a 5xx after a write is unknown, done or not",
+    8: "garbage after a write is unknown",
+    9: "a 429 is rate limited with the sender's delay; every fault of a read has its word",
+    10: "a 401 is refused credentials: refreshed once, in no loop",
+    11: "what cannot be is rejected with a code",
+    12: "a stale assumption is a conflict",
+    13: "two concurrent sends of one key are one",
+    14: "a feed resumes from any cursor without loss",
+    15: "rows that change between pages are not lost",
+    16: "one state gives the same facts, however often it is read",
+    17: "a late row within the lag is found",
+    18: "an empty feed and a last page end",
+    19: "a good signature gets in",
+    20: "a forged, old, doubled or missing signature does not; compared in constant time",
+    21: "a repeated delivery is known as one",
+    22: "an unknown topic gives nothing, a broken body is malformed",
+    23: "amounts are exact, and no fraction of a minor unit is believed",
+    24: "text is text, four-byte letters too",
+    25: "no log line, error or representation shows a secret",
+    26: "clock skew harms nothing",
+    27: "files: columns in any order, byte order marks, other languages, cut, repeated and corrected files",
+    28: "a thousand random faults leave everything done exactly once",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Check:
+    point: int
     name: str
     subjects: Subjects  # which commands or feeds it applies to, by the manifest; [""] = the connector as a whole
     function: Function
@@ -44,6 +77,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Result:
+    point: int
     case: str
     outcome: str  # passed | failed | skipped
     message: str = ""
@@ -52,11 +86,11 @@ class Result:
 CHECKS: list[Check] = []
 
 
-def check(subjects: Subjects) -> Callable[[Function], Function]:
-    """Add a check to the kit."""
+def check(point: int, subjects: Subjects) -> Callable[[Function], Function]:
+    """Add a check of one of `POINTS` to the kit."""
 
     def add(function: Function) -> Function:
-        CHECKS.append(Check(function.__name__, subjects, function))
+        CHECKS.append(Check(point, function.__name__, subjects, function))
         return function
 
     return add
@@ -70,6 +104,11 @@ def feeds(manifest: Manifest) -> list[str]:
     return [feed.name for feed in manifest.feeds]
 
 
+def files(manifest: Manifest) -> list[str]:
+    """The feeds whose rows come in files."""
+    return [feed.name for feed in manifest.feeds if feed.files]
+
+
 def topics(manifest: Manifest) -> list[str]:
     """Once, if it takes webhooks at all."""
     return [""] if manifest.topics else []
@@ -77,9 +116,14 @@ def topics(manifest: Manifest) -> list[str]:
 
 def cases(manifest: Manifest) -> list[Case]:
     """Every check that applies, in the order of the kit."""
-    for part in ("static", "writes", "faults", "reads", "webhooks", "soak"):
+    return [Case(each, subject) for each in all_checks() for subject in each.subjects(manifest)]
+
+
+def all_checks() -> list[Check]:
+    """The whole kit, in its order."""
+    for part in ("static", "writes", "faults", "reads", "money", "webhooks", "files", "soak"):
         import_module(f"counterflow.sdk.testing.{part}")
-    return [Case(each, subject) for each in CHECKS for subject in each.subjects(manifest)]
+    return CHECKS
 
 
 def run_harness(harness: type[Harness]) -> list[Result]:
@@ -87,9 +131,13 @@ def run_harness(harness: type[Harness]) -> list[Result]:
     return [_result(case, harness) for case in cases(harness.maker.manifest)]
 
 
-def run(name: str) -> list[Result]:
-    """All checks of an installed connector. Raises LookupError when it has no `conformance` module with a `Harness`."""
-    return run_harness(harness_of(name))
+def run(name: str, faults: int = 0) -> list[Result]:
+    """All checks of an installed connector; `faults` of the soak, 0: as many as its harness says.
+
+    Raises LookupError when it has no `conformance` module with a `Harness`.
+    """
+    harness = harness_of(name)
+    return run_harness(type(harness.__name__, (harness,), {"faults": faults}) if faults else harness)
 
 
 def harness_of(name: str) -> type[Harness]:
@@ -109,10 +157,11 @@ def harness_of(name: str) -> type[Harness]:
 
 
 def _result(case: Case, harness: type[Harness]) -> Result:
+    outcome, message = "passed", ""
     try:
         asyncio.run(case.run(harness()))
     except Skipped as skipped:
-        return Result(str(case), "skipped", str(skipped))
+        outcome, message = "skipped", str(skipped)
     except Exception as error:  # a bug of the connector fails its check, and the run goes on
-        return Result(str(case), "failed", f"{type(error).__name__}: {error}")
-    return Result(str(case), "passed")
+        outcome, message = "failed", f"{type(error).__name__}: {error}"
+    return Result(case.check.point, str(case), outcome, message)

@@ -28,50 +28,50 @@ async def _meet(harness: Harness, kind: str, fault: str, *expected: str, applied
     await once(harness, effect, answer)
 
 
-@check(recoverable)
+@check(5, recoverable)
 async def refused_connection(harness: Harness, kind: str) -> None:
     """A connection that is refused is Transient: surely not applied."""
     await _meet(harness, kind, "refused", "transient", applied=0)
 
 
-@check(recoverable)
+@check(5, recoverable)
 async def lost_request(harness: Harness, kind: str) -> None:
     """A request that is cut is not known to have arrived."""
     await _meet(harness, kind, "lost_request", *_maybe(harness, kind), applied=0)
 
 
-@check(recoverable)
+@check(6, recoverable)
 async def lost_reply(harness: Harness, kind: str) -> None:
     """An answer that is lost leaves the outcome unknown; the look-up, not a second try, recovers it."""
     await _meet(harness, kind, "lost_reply", *_maybe(harness, kind), applied=1)
 
 
-@check(recoverable)
+@check(7, recoverable)
 async def error_after_it_was_done(harness: Harness, kind: str) -> None:
     """A 500 after a write says nothing about whether it was done."""
     await _meet(harness, kind, "error_after", *_maybe(harness, kind), applied=1)
 
 
-@check(recoverable)
+@check(7, recoverable)
 async def error_before_it_was_done(harness: Harness, kind: str) -> None:
     """A 500 that did nothing looks the same, and is done in the end all the same."""
     await _meet(harness, kind, "error_before", *_maybe(harness, kind), applied=0)
 
 
-@check(recoverable)
+@check(8, recoverable)
 async def garbage_after_it_was_done(harness: Harness, kind: str) -> None:
     """An answer that nobody can read leaves the outcome unknown; where a state is set, a 2xx needs no body."""
     enough = ("done",) if harness.support(kind).idempotency is STATE else ()
     await _meet(harness, kind, "garbage_after", *_maybe(harness, kind), *enough, applied=1)
 
 
-@check(recoverable)
+@check(7, recoverable)
 async def down(harness: Harness, kind: str) -> None:
     """A 503 is Transient if they say when to come back, else unknown."""
     await _meet(harness, kind, "down", "transient", "unknown", "rate_limited", applied=0)
 
 
-@check(writing())
+@check(9, writing())
 async def rate_limited(harness: Harness, kind: str) -> None:
     """A 429 is RateLimited with the delay that they ask for."""
     effect = await harness.sample(kind)
@@ -84,7 +84,7 @@ async def rate_limited(harness: Harness, kind: str) -> None:
     await once(harness, effect, answer)
 
 
-@check(writing())
+@check(10, writing())
 async def unauthorized(harness: Harness, kind: str) -> None:
     """A 401 is AuthFailed after at most one refresh, in no loop, and the connector works again afterwards."""
     effect = await harness.sample(kind)
@@ -99,7 +99,7 @@ async def unauthorized(harness: Harness, kind: str) -> None:
     await once(harness, effect, answer)
 
 
-@check(writing())
+@check(25, writing())
 async def nothing_tells_a_secret(harness: Harness, kind: str) -> None:
     """No log line, error or traceback shows a secret, even when the other side repeats what it was sent."""
     effect = await harness.sample(kind)
@@ -121,7 +121,7 @@ async def nothing_tells_a_secret(harness: Harness, kind: str) -> None:
         assert secret not in said.getvalue(), "a log line or an error shows a secret: use sdk.http.redact"
 
 
-@check(recoverable)
+@check(26, recoverable)
 async def clock_skew(harness: Harness, kind: str) -> None:
     """Two minutes of wrong time on our side harm nothing."""
     for skew in (-120.0, 120.0):

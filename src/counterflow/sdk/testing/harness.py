@@ -6,7 +6,7 @@ All else has a default; a hook that answers None leaves its check out as "skippe
 """
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -24,6 +24,21 @@ CONNECTION = "here"  # the connection's name in every check
 WEBHOOK_URL = "http://receiver.test/webhooks/here"
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a feed: what `fetch` calls it, and its bytes.
+
+    `localised` and `corrected` are the same file with headers of another language, and with another amount in its
+    last row; None where the outside has no such thing.
+    """
+
+    name: str
+    body: bytes
+    delimiter: str = ","
+    localised: bytes | None = None
+    corrected: bytes | None = None
+
+
 class Harness:
     """One connector against one fresh simulated world; every check gets its own."""
 
@@ -34,6 +49,7 @@ class Harness:
     rows: ClassVar[int] = 5  # so many rows of a feed are more than one page
     currencies: ClassVar[Mapping[str, int]] = {"EUR": 19_90, "JPY": 500, "KWD": 12_340}  # minor units to send
     retry_after_seconds: ClassVar[float] = 1.0  # what the simulator's 429 asks for
+    faults: ClassVar[int] = 150  # of the soak, over all commands; `counterflow conformance` goes through 1,000
     signs_time: ClassVar[bool] = True  # False: their signature covers no time, only the identity holds off a replay
 
     def __init__(self) -> None:
@@ -92,6 +108,14 @@ class Harness:
     async def late(self, feed: str, seconds: float) -> str | None:
         """Let a row appear now whose own time is `seconds` ago: what `Feed.lag_seconds` is for."""
         return None
+
+    async def file(self, feed: str) -> File | None:
+        """A file of this feed as the outside delivers it, with at least two rows that are told."""
+        return None
+
+    async def replace_file(self, name: str, body: bytes) -> None:
+        """From now on the outside delivers these bytes under that name."""
+        raise NotImplementedError
 
     def unknown_topic(self) -> bytes:
         """A well-formed body of a kind that the connector does not know."""

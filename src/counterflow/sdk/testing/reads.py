@@ -66,7 +66,7 @@ def told_as(found: Sequence[Item]) -> set[str]:
     return {f"{item.feed} {item.ref}" if isinstance(item, Signal) else item.fact_id for item in found}
 
 
-@check(feeds)
+@check(18, feeds)
 async def an_empty_feed_ends(harness: Harness, feed: str) -> None:
     """A system in which nothing happened gives no rows, an end, and a cursor from which new rows are found."""
     [page] = await pages(harness, feed)
@@ -75,7 +75,7 @@ async def an_empty_feed_ends(harness: Harness, feed: str) -> None:
     assert not missing([name], items(await pages(harness, feed, page.cursor))), "the first row was not found"
 
 
-@check(feeds)
+@check(14, feeds)
 async def every_row_is_found(harness: Harness, feed: str) -> None:
     """All pages together tell every row; at the end the feed says that there is no more."""
     wanted = [await harness.happen(feed) for _ in range(harness.rows)]
@@ -85,7 +85,7 @@ async def every_row_is_found(harness: Harness, feed: str) -> None:
     assert not lost, f"rows were lost: {', '.join(lost)}"
 
 
-@check(feeds)
+@check(14, feeds)
 async def every_cursor_resumes(harness: Harness, feed: str) -> None:
     """A reader that starts at any kept cursor misses nothing that the pages before did not tell."""
     wanted = [await harness.happen(feed) for _ in range(harness.rows)]
@@ -96,7 +96,7 @@ async def every_cursor_resumes(harness: Harness, feed: str) -> None:
         assert not lost, f"after page {number} rows were lost: {', '.join(lost)}"
 
 
-@check(feeds)
+@check(15, feeds)
 async def rows_between_pages(harness: Harness, feed: str) -> None:
     """Rows that appear while it is being read are found, by this walk or the next, and shift no others away."""
     wanted = [await harness.happen(feed) for _ in range(harness.rows)]
@@ -108,7 +108,7 @@ async def rows_between_pages(harness: Harness, feed: str) -> None:
     assert not lost, f"rows were lost: {', '.join(lost)}"
 
 
-@check(feeds)
+@check(16, feeds)
 async def pulled_twice_is_the_same(harness: Harness, feed: str) -> None:
     """Two readers of one state get the same facts with the same ids."""
     for _ in range(3):
@@ -117,7 +117,7 @@ async def pulled_twice_is_the_same(harness: Harness, feed: str) -> None:
     assert told_as(first) == told_as(second), "two pulls of one state gave other fact ids"
 
 
-@check(feeds)
+@check(14, feeds)
 async def what_comes_later_is_found(harness: Harness, feed: str) -> None:
     """From the cursor of the end, the next pull tells the new row, and one row is not all rows again."""
     old = [await harness.happen(feed) for _ in range(harness.rows)]
@@ -130,7 +130,7 @@ async def what_comes_later_is_found(harness: Harness, feed: str) -> None:
     assert missing(old[:1], found), "the cursor does not move: everything is told again"
 
 
-@check(lambda manifest: [feed.name for feed in manifest.feeds if feed.lag_seconds])
+@check(17, lambda manifest: [feed.name for feed in manifest.feeds if feed.lag_seconds])
 async def a_late_row_is_found(harness: Harness, feed: str) -> None:
     """A row that appears late, within the feed's lag, is found from the cursor that is that old."""
     lag = harness.manifest.feed(feed).lag_seconds  # type: ignore[union-attr]
@@ -145,7 +145,7 @@ async def a_late_row_is_found(harness: Harness, feed: str) -> None:
     assert not missing([name], items(await pages(harness, feed, cursor))), "the late row was not found"
 
 
-@check(feeds)
+@check(16, feeds)
 async def what_a_signal_points_at(harness: Harness, feed: str) -> None:
     """What a signal points at can be fetched, and gives the same facts each time."""
     await harness.happen(feed)
@@ -159,7 +159,7 @@ async def what_a_signal_points_at(harness: Harness, feed: str) -> None:
         assert told_as(first) == told_as(second), "two looks at one state gave other fact ids"
 
 
-@check(lambda manifest: ["refunds"] if "PayLeg" in manifest.commands and manifest.feed("refunds") else [])
+@check(16, lambda manifest: ["refunds"] if "PayLeg" in manifest.commands and manifest.feed("refunds") else [])
 async def a_paid_leg_is_told_as_ours(harness: Harness, feed: str) -> None:
     """The refund that we made comes back with our key first, under the reference that the send gave, to the cent."""
     effect = await harness.sample("PayLeg")
@@ -178,7 +178,7 @@ async def a_paid_leg_is_told_as_ours(harness: Harness, feed: str) -> None:
         assert (body.amount_minor, body.currency) == (paid.amount_minor, paid.currency), "the amounts differ"
 
 
-@check(feeds)
+@check(1, feeds)
 async def what_is_gone_is_not_found(harness: Harness, feed: str) -> None:
     """A reference to nothing is NotFound."""
     ref = harness.missing(feed)
@@ -187,7 +187,7 @@ async def what_is_gone_is_not_found(harness: Harness, feed: str) -> None:
     assert await _fails(harness, feed, ref) == "not_found"
 
 
-@check(feeds)
+@check(9, feeds)
 async def faults_of_a_read(harness: Harness, feed: str) -> None:
     """A read that fails is Transient, RateLimited, AuthFailed or Malformed: never unknown, never a crash."""
     await harness.happen(feed)
@@ -208,7 +208,7 @@ async def faults_of_a_read(harness: Harness, feed: str) -> None:
     await pages(harness, feed)
 
 
-@check(connector)
+@check(10, connector)
 async def doctor_tells(harness: Harness, _: str) -> None:
     """`check` says that all is fine, and says what is not without raising."""
     good = await harness.connector.check()

@@ -8,7 +8,6 @@ from counterflow.sdk.testing.faults import recoverable
 from counterflow.sdk.testing.harness import Harness
 from counterflow.sdk.testing.rule import attempt, once, word
 
-EFFECTS = 30
 FAULTS = (
     "refused",
     "lost_request",
@@ -21,13 +20,20 @@ FAULTS = (
 )
 
 
-@check(recoverable)
+@check(28, recoverable)
 async def soak(harness: Harness, kind: str) -> None:
-    """Thirty effects, each through a few random faults and now and then a crash of ours, are each done once."""
+    """Effects, each through a few random faults and now and then a crash of ours, are each done once.
+
+    The commands of a connector share its `Harness.faults`.
+    """
     chance = random.Random(f"{harness.manifest.name} {kind}")
-    for number in range(EFFECTS):
+    left = -(-harness.faults // len(list(recoverable(harness.manifest))))
+    number = 0
+    while left > 0:
+        number += 1
         effect = await harness.sample(kind)
         drawn = [chance.choice(FAULTS) for _ in range(chance.randint(0, 3))]
+        left -= len(drawn)
         for fault in drawn:
             harness.world.fault(fault, match=chance.choice(["", harness.write_label(kind)]))
         answer = await attempt(harness, effect)

@@ -11,7 +11,7 @@ from counterflow.sdk.testing.harness import Harness
 _SOUNDS_SECRET = re.compile(r"secret|token|password|api_key|private_key")
 
 
-@check(connector)
+@check(1, connector)
 async def manifest_is_complete(harness: Harness, _: str) -> None:
     """The manifest has all that its roles need, and says how each command is made exactly once."""
     manifest = harness.manifest
@@ -27,7 +27,7 @@ async def manifest_is_complete(harness: Harness, _: str) -> None:
     assert heard <= set(manifest.topics), f"topics lacks {', '.join(sorted(heard - set(manifest.topics)))}"
 
 
-@check(connector)
+@check(1, connector)
 async def keys_fit(harness: Harness, _: str) -> None:
     """Every command's limits are usable: an effect id of 29 characters, or a hash of 16, fits the key."""
     for kind, support in harness.manifest.commands.items():
@@ -37,14 +37,14 @@ async def keys_fit(harness: Harness, _: str) -> None:
             assert not support.key_retention_seconds, f"{kind}: only keys that they keep have a retention"
 
 
-@check(connector)
+@check(1, connector)
 async def config_is_described(harness: Harness, _: str) -> None:
     """Every field of the configuration says what it is for."""
     bare = [name for name, field in harness.maker.Config.model_fields.items() if not field.description]
     assert not bare, f"no description: {', '.join(bare)}"
 
 
-@check(connector)
+@check(1, connector)
 async def unknown_config_is_refused(harness: Harness, _: str) -> None:
     """A key that the connector does not know is refused: a misspelt key must not be silent."""
     try:
@@ -54,7 +54,7 @@ async def unknown_config_is_refused(harness: Harness, _: str) -> None:
     raise AssertionError("an unknown key was taken: let Config inherit ConnectorConfig (extra=forbid)")
 
 
-@check(connector)
+@check(25, connector)
 async def secrets_are_declared(harness: Harness, _: str) -> None:
     """Secret fields are SecretStr and named in the manifest; what sounds like a secret is one."""
     fields = harness.maker.Config.model_fields
@@ -67,7 +67,7 @@ async def secrets_are_declared(harness: Harness, _: str) -> None:
     assert not missing, f"manifest.secret_fields lacks {', '.join(dict.fromkeys(missing))}"
 
 
-@check(connector)
+@check(25, connector)
 async def config_keeps_its_secrets(harness: Harness, _: str) -> None:
     """No representation and no validation error of the configuration shows a secret."""
     config = harness.maker.Config.model_validate(dict(harness.config))

@@ -1,6 +1,9 @@
 """Webhooks: what the outside signed gets in, everything else is AuthFailed; a repeat is known as one."""
 
-from collections.abc import Callable, Mapping
+import hmac
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -36,7 +39,7 @@ def refused(harness: Harness, delivery: Delivery, why: str) -> None:
     raise AssertionError(f"{why} was let in")
 
 
-@check(topics)
+@check(19, topics)
 async def a_good_signature(harness: Harness, _: str) -> None:
     """What the outside signed gets in, has an identity of its own, and gives sound facts or signals."""
     found = await deliveries(harness)
@@ -49,7 +52,7 @@ async def a_good_signature(harness: Harness, _: str) -> None:
     assert any(harness.connector.translate(delivery) for delivery in found), "no delivery told anything"
 
 
-@check(topics)
+@check(20, topics)
 async def a_flipped_bit(harness: Harness, _: str) -> None:
     """One changed bit of the body, or of what the signature covers, is AuthFailed."""
     delivery = (await deliveries(harness))[0]
@@ -62,7 +65,7 @@ async def a_flipped_bit(harness: Harness, _: str) -> None:
     refused(harness, replace(delivery, body=b""), "an empty body")
 
 
-@check(topics)
+@check(20, topics)
 async def an_old_signature(harness: Harness, _: str) -> None:
     """A signature of an hour ago, or from an hour ahead, is AuthFailed; two minutes of skew are not."""
     if not harness.signs_time:
@@ -75,7 +78,7 @@ async def an_old_signature(harness: Harness, _: str) -> None:
         harness.connector.verify(replace(delivery, received_at=delivery.received_at + timedelta(seconds=seconds)))
 
 
-@check(topics)
+@check(20, topics)
 async def a_missing_header(harness: Harness, _: str) -> None:
     """Without its signature, with a strange one or with two, a delivery is AuthFailed."""
     delivery = (await deliveries(harness))[0]
@@ -89,7 +92,7 @@ async def a_missing_header(harness: Harness, _: str) -> None:
         refused(harness, _with(delivery, {name: (*signed[name], "other")}), f"a doubled {name}")
 
 
-@check(topics)
+@check(20, topics)
 async def another_secret(harness: Harness, _: str) -> None:
     """What somebody else's secret signed is AuthFailed."""
     delivery = (await deliveries(harness))[0]
@@ -105,7 +108,18 @@ async def another_secret(harness: Harness, _: str) -> None:
     raise AssertionError("the secret does not matter")
 
 
-@check(topics)
+@check(20, topics)
+async def compared_in_constant_time(harness: Harness, _: str) -> None:
+    """Signatures are compared by `hmac.compare_digest` (or the like), so that time tells nothing of the right one."""
+    delivery = (await deliveries(harness))[0]
+    flipped = replace(delivery, body=delivery.body[:-1] + bytes([delivery.body[-1] ^ 1]))
+    for each, what in ((delivery, "a good"), (flipped, "a forged")):
+        with _watched() as compared:
+            _gets_in(harness, each)
+        assert compared, f"the signature of {what} delivery was compared by another means: use hmac.compare_digest"
+
+
+@check(21, topics)
 async def a_repeat_is_known(harness: Harness, _: str) -> None:
     """A retry, signed anew, has the same identity and the same facts."""
     harness.receiver_status = 503
@@ -125,7 +139,7 @@ async def a_repeat_is_known(harness: Harness, _: str) -> None:
         assert told[0] == told[1], "a retry gave other fact ids"
 
 
-@check(topics)
+@check(22, topics)
 async def an_unknown_topic(harness: Harness, _: str) -> None:
     """A signed delivery of a kind that we do not know is taken and gives nothing."""
     delivery = harness.sign(harness.unknown_topic())
@@ -135,7 +149,7 @@ async def an_unknown_topic(harness: Harness, _: str) -> None:
     assert told == [], f"an unknown topic gave {told}"
 
 
-@check(topics)
+@check(22, topics)
 async def a_broken_body(harness: Harness, _: str) -> None:
     """A signed body that breaks the contract is Malformed, never a crash."""
     topic = harness.manifest.topics[0].encode()
@@ -146,6 +160,31 @@ async def a_broken_body(harness: Harness, _: str) -> None:
             continue
         understood = [_malformed(read, delivery) for read in (harness.connector.identify, harness.connector.translate)]
         assert any(understood), f"{body!r} was understood"
+
+
+@contextmanager
+def _watched() -> Iterator[list[str]]:
+    """Notes every comparison in constant time, wherever a module has bound it by name."""
+    compared: list[str] = []
+    right = hmac.compare_digest
+
+    def noted(*sides: Any) -> bool:
+        compared.append("compare_digest")
+        return right(*sides)
+
+    bound = [
+        (module, name)
+        for module in list(sys.modules.values())
+        for name, value in list(getattr(module, "__dict__", {}).items())
+        if value is right
+    ]
+    for module, name in bound:
+        setattr(module, name, noted)
+    try:
+        yield compared
+    finally:
+        for module, name in bound:
+            setattr(module, name, right)
 
 
 def _with(delivery: Delivery, headers: Mapping[str, tuple[str, ...]]) -> Delivery:

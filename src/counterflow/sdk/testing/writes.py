@@ -27,7 +27,7 @@ def reading(manifest: Manifest) -> list[str]:
     return [kind for kind in manifest.commands if kind in READS]
 
 
-@check(reading)
+@check(16, reading)
 async def a_read_gives_facts(harness: Harness, kind: str) -> None:
     """A command that reads answers with facts, the same for the same state."""
     effect = await harness.sample(kind)
@@ -37,7 +37,7 @@ async def a_read_gives_facts(harness: Harness, kind: str) -> None:
     assert [fact.fact_id for fact in facts[0]] == [fact.fact_id for fact in facts[1]], "two reads gave other fact ids"
 
 
-@check(writing())
+@check(2, writing())
 async def applied_once(harness: Harness, kind: str) -> None:
     """One send does it once and says so."""
     effect = await harness.sample(kind)
@@ -45,7 +45,7 @@ async def applied_once(harness: Harness, kind: str) -> None:
     await once(harness, effect, await attempt(harness, effect))
 
 
-@check(writing(lambda support: support.idempotency in (NATIVE, LOOKUP)))
+@check(6, writing(lambda support: support.idempotency in (NATIVE, LOOKUP)))
 async def find_tells_what_send_did(harness: Harness, kind: str) -> None:
     """`find` is "not there" before and the same success with the same reference after; it changes nothing."""
     effect, other = await harness.sample(kind), await harness.sample(kind)
@@ -59,7 +59,7 @@ async def find_tells_what_send_did(harness: Harness, kind: str) -> None:
     assert (await harness.applied(effect), await harness.applied(other)) == (1, 0), "looking changed something"
 
 
-@check(writing(lambda support: support.idempotency in (NATIVE, STATE)))
+@check(3, writing(lambda support: support.idempotency in (NATIVE, STATE)))
 async def same_key_twice(harness: Harness, kind: str) -> None:
     """Sent again under its key it is still done once, with the same answer."""
     effect = await harness.sample(kind)
@@ -70,7 +70,7 @@ async def same_key_twice(harness: Harness, kind: str) -> None:
     assert await harness.applied(effect) == 1, f"the outside did it {await harness.applied(effect)} times"
 
 
-@check(writing(lambda support: support.idempotency is NATIVE))
+@check(4, writing(lambda support: support.idempotency is NATIVE))
 async def same_key_other_content(harness: Harness, kind: str) -> None:
     """Other content under a used key is Conflict or Rejected, and nothing more is done."""
     effect = await harness.sample(kind)
@@ -83,7 +83,7 @@ async def same_key_other_content(harness: Harness, kind: str) -> None:
     assert await harness.applied(effect) == 1
 
 
-@check(writing(lambda support: support.idempotency in (NATIVE, STATE)))
+@check(13, writing(lambda support: support.idempotency in (NATIVE, STATE)))
 async def two_at_once(harness: Harness, kind: str) -> None:
     """Two concurrent sends of one key do it once, and neither claims that it can never be."""
     effect = await harness.sample(kind)
@@ -94,7 +94,7 @@ async def two_at_once(harness: Harness, kind: str) -> None:
         await once(harness, effect, answer)
 
 
-@check(writing(lambda support: support.batch > 1))
+@check(2, writing(lambda support: support.batch > 1))
 async def a_batch(harness: Harness, kind: str) -> None:
     """A batch gives one outcome for each effect, in order, and does each once."""
     effects = [await harness.sample(kind) for _ in range(min(4, harness.support(kind).batch))]
@@ -107,7 +107,7 @@ async def a_batch(harness: Harness, kind: str) -> None:
             assert getattr(found, "ref", "") == getattr(outcome, "ref", ""), "the outcomes are not in order"
 
 
-@check(writing())
+@check(11, writing())
 async def what_cannot_be_is_rejected(harness: Harness, kind: str) -> None:
     """What the outside refuses for good (too much, say) is Rejected with a code, and is not done."""
     effect = await harness.over(kind)
@@ -119,7 +119,7 @@ async def what_cannot_be_is_rejected(harness: Harness, kind: str) -> None:
     assert await harness.applied(effect) == 0
 
 
-@check(writing())
+@check(12, writing())
 async def a_stale_assumption_is_a_conflict(harness: Harness, kind: str) -> None:
     """What assumes something that is no longer so outside is a Conflict, and is not done."""
     effect = await harness.stale(kind)
@@ -130,7 +130,7 @@ async def a_stale_assumption_is_a_conflict(harness: Harness, kind: str) -> None:
     assert await harness.applied(effect) == 0
 
 
-@check(writing())
+@check(23, writing())
 async def amounts_are_exact(harness: Harness, kind: str) -> None:
     """EUR, JPY and KWD arrive to the minor unit, and back from `find`."""
     for currency, amount in harness.currencies.items():
@@ -142,7 +142,7 @@ async def amounts_are_exact(harness: Harness, kind: str) -> None:
         assert booked == (amount, currency), f"{amount} {currency} was asked for, {booked} was booked"
 
 
-@check(lambda manifest: [kind for kind in ("PayLeg",) if kind in manifest.commands])
+@check(23, lambda manifest: [kind for kind in ("PayLeg",) if kind in manifest.commands])
 async def no_refund_of_nothing(harness: Harness, kind: str) -> None:
     """Zero or less is Rejected and never goes out."""
     for amount in (0, -500):
@@ -154,7 +154,7 @@ async def no_refund_of_nothing(harness: Harness, kind: str) -> None:
         assert harness.network.requests == before, f"a refund of {amount} was sent"
 
 
-@check(writing())
+@check(24, writing())
 async def text_is_text(harness: Harness, kind: str) -> None:
     """Accents, emoji, quotes and 4-byte letters in free text go through unharmed, or are refused in our words."""
     effect = await harness.sample(kind)
@@ -167,7 +167,7 @@ async def text_is_text(harness: Harness, kind: str) -> None:
     assert await harness.applied(effect) == int(succeeded(answer))
 
 
-@check(connector)
+@check(1, connector)
 async def a_foreign_command_is_rejected(harness: Harness, _: str) -> None:
     """A command that the manifest does not name is Rejected, not a crash: a wrong route says so."""
     answer = await attempt(harness, harness.effect(Look("no-such-feed", "nothing")))
