@@ -12,7 +12,9 @@ from typing import Any
 import httpx2
 
 from counterflow.connectors.odoo import OdooConnector, connector
+from counterflow.connectors.odoo.client import Client
 from counterflow.connectors.odoo.simulator import create_app
+from counterflow.connectors.odoo.wires import Access
 from counterflow.core.effects import (
     Command,
     CreditLine,
@@ -26,13 +28,15 @@ from counterflow.core.effects import (
 from counterflow.core.ids import make_id
 from counterflow.core.sale import Tax
 from counterflow.sdk.connector import Context
-from counterflow.sdk.http import Unlimited
+from counterflow.sdk.http import Transport, Unlimited
 from counterflow.sdk.outcomes import Done, Outcome, Rejected
 from counterflow.sdk.simulator import Clock, World
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 CONFIG: dict[str, Any] = {
     "base_url": "http://odoo",
+    "database": "odoo",
+    "login": "integration",
     "api_key": "odoo-integration-key",
     "places": {
         "store-1": {
@@ -76,26 +80,33 @@ PRODUCTS = [
 class Lane:
     """The connector, and a second client for what people and the shop do in the same Odoo."""
 
-    def __init__(self, made: OdooConnector, client: httpx2.AsyncClient, world: World | None, run: str = "") -> None:
-        self.connector, self.client, self.world, self.run = made, client, world, run
+    def __init__(
+        self,
+        made: OdooConnector,
+        people: Client,
+        doors: httpx2.AsyncClient | None = None,
+        world: World | None = None,
+        run: str = "",
+    ) -> None:
+        self.connector, self.people, self.doors, self.world, self.run = made, people, doors, world, run
         self.sales = 0
 
     async def call(self, operation: str, **body: Any) -> Any:
-        answer = await self.client.post(f"/json/2/{operation}", json=body)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        return await self.people.do(*operation.split("/"), **body)
 
     async def rows(self, model: str, domain: list[Any], *fields: str) -> Any:
         return await self.call(f"{model}/search_read", domain=domain, fields=list(fields), load=None, order="id")
 
     async def do(self, act: str, **payload: Any) -> Any:
-        answer = await self.client.post(f"/_sim/do/{act}", json=payload)
+        assert self.doors is not None, "only the simulator has acts"
+        answer = await self.doors.post(f"/_sim/do/{act}", json=payload)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
     async def calls(self) -> dict[str, int]:
         """How often each method was called."""
-        return dict((await self.client.get("/_sim/calls")).json())
+        assert self.doors is not None, "only the simulator counts"
+        return dict((await self.doors.get("/_sim/calls")).json())
 
     async def sale(self, *lines: tuple[str, int], invoice: bool = True, pay: bool = True, deliver: bool = True) -> str:
         """Sell, deliver, invoice and take the money; the order's number."""
@@ -192,43 +203,50 @@ class Lane:
         return outcome.code
 
 
+def _people(base_url: str, access: Access, network: httpx2.AsyncBaseTransport | None = None) -> Client:
+    headers = {"Authorization": f"bearer {access.key}", "X-Odoo-Database": access.database}
+    return Client(Transport(base_url, headers=headers, timeout_seconds=60, transport=network), access)
+
+
 @asynccontextmanager
-async def lane(**config: Any) -> AsyncIterator[Lane]:
+async def lane(version: str = "19.0", **config: Any) -> AsyncIterator[Lane]:
     """On the simulator."""
     world = World("odoo", None, Clock())
-    network = httpx2.ASGITransport(create_app(world))
+    network = httpx2.ASGITransport(create_app(world, database="odoo", version=version))
     made = connector.make(
         connector.Config.model_validate(CONFIG | config),
         Context("odoo", Unlimited(), lambda: datetime.now(UTC), network),
     )
     assert isinstance(made, OdooConnector)
-    key = {"Authorization": "bearer odoo-admin-key"}
-    async with httpx2.AsyncClient(transport=network, base_url="http://odoo", headers=key) as client:
-        found = Lane(made, client, world)
+    people = _people("http://odoo", Access("odoo-admin-key", "odoo", "admin"), network)
+    async with httpx2.AsyncClient(transport=network, base_url="http://odoo") as doors:
+        found = Lane(made, people, doors, world)
         await found.do("seed_company", stores=["Store 1"], provider={"name": "Stripe", "code": "STRIP"})
         await found.do("seed_products", products=PRODUCTS)
         yield found
+        await people.transport.aclose()
         await made.aclose()
     world.close()
 
 
 @asynccontextmanager
 async def real_lane() -> AsyncIterator[Lane]:
-    """On a real Odoo: COUNTERFLOW_ODOO_URL, _DB, _KEY, and _CONFIG, a JSON file with the rest of `CONFIG` for it.
+    """On a real Odoo: COUNTERFLOW_ODOO_URL, _DB, _KEY, before 19 _LOGIN, and _CONFIG, a JSON file with the rest.
 
     It needs the products of PRODUCTS under the same SKUs and some stock of them; every run makes sales of its own.
     """
-    environment = {name: os.environ[f"COUNTERFLOW_ODOO_{name}"] for name in ("URL", "DB", "KEY", "CONFIG")}
-    config = json.loads(Path(environment["CONFIG"]).read_text("utf-8"))
-    access = {"base_url": environment["URL"], "database": environment["DB"], "api_key": environment["KEY"]}
+    names = ("URL", "DB", "LOGIN", "KEY", "CONFIG")
+    url, database, login, key, file = (os.environ.get(f"COUNTERFLOW_ODOO_{name}", "") for name in names)
+    config = json.loads(Path(file).read_text("utf-8"))
+    own = {"base_url": url, "database": database, "login": login, "api_key": key}
     made = connector.make(
-        connector.Config.model_validate(config | access), Context("odoo", Unlimited(), lambda: datetime.now(UTC))
+        connector.Config.model_validate(config | own), Context("odoo", Unlimited(), lambda: datetime.now(UTC))
     )
     assert isinstance(made, OdooConnector)
-    headers = {"Authorization": f"bearer {environment['KEY']}", "X-Odoo-Database": environment["DB"]}
-    async with httpx2.AsyncClient(base_url=environment["URL"], headers=headers, timeout=60) as client:
-        yield Lane(made, client, None, run=f"-{time.time_ns() // 1_000_000}")
-        await made.aclose()
+    people = _people(url, Access(key, database, login))
+    yield Lane(made, people, run=f"-{time.time_ns() // 1_000_000}")
+    await people.transport.aclose()
+    await made.aclose()
 
 
 def effect(command: Command, subject: str = "1") -> Effect:

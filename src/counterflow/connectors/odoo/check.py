@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 
 from counterflow.connectors.odoo.session import Odoo
+from counterflow.connectors.odoo.wires import major_of
 from counterflow.sdk.outcomes import ConnectorError
 
 Finding = tuple[str, bool, str]
@@ -23,9 +24,8 @@ async def check(odoo: Odoo) -> list[Finding]:
         version = await odoo.client.version()
     except ConnectorError as error:
         return [("Odoo answers", False, f"{error.message}: check base_url and that Odoo runs")]
-    major = version.partition(".")[0].rpartition("~")[2]  # "19.0", or "saas~19.1" where it is hosted
-    fine = major.isdigit() and int(major) >= 19
-    found.append((f"Odoo {version}", fine, "" if fine else "this connector speaks JSON-2, which Odoo 19 brings"))
+    fine = major_of(version) >= 17
+    found.append((f"Odoo {version}", fine, "" if fine else "this connector speaks to Odoo 17 and newer"))
     try:
         await odoo.client.ask("res.users", "context_get")
     except ConnectorError as error:

@@ -1,4 +1,4 @@
-"""JSON-2: one POST per method call, and `load`, the one write of Odoo that happens once however often it is sent.
+"""One call per method in Odoo's words, and `load`, the one write of Odoo that happens once however often it is sent.
 
 `load` creates records under external ids (module `cf`, name = our key); the index on those ids is unique. It fails with
 HTTP 200, and it also "fails" on a record that exists and has moved on: then the look-up by external id decides.
@@ -9,24 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx2
-
-from counterflow.sdk.http import Transport, json_of, raise_for, redact
-from counterflow.sdk.outcomes import (
-    AuthFailed,
-    ConnectorError,
-    Malformed,
-    NotFound,
-    Rejected,
-    Transient,
-    UnknownOutcome,
-)
+from counterflow.connectors.odoo.wires import Access, Wire, version_of, wire_of
+from counterflow.sdk.http import Transport, redact
+from counterflow.sdk.outcomes import AuthFailed, Malformed, Rejected, Transient, UnknownOutcome
 
 MODULE = "cf"
 _CONFLICT = "could not serialize access"
 _FORBIDDEN = "You are not allowed to"
 _LOAD_TRIES = 4
-_PROXY_STATUS = frozenset((429, 502, 503, 504))
+_NO_SUCH_ID = "External ID not found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +33,10 @@ class Document:
 class Client:
     """Calls in Odoo's words. `ask` only reads; `do` changes something, so its lost answer is an unknown outcome."""
 
-    def __init__(self, transport: Transport) -> None:
-        self.transport = transport
+    def __init__(self, transport: Transport, access: Access) -> None:
+        self.transport, self.access = transport, access
+        self._version = ""
+        self._wire: Wire | None = None
 
     async def ask(self, model: str, method: str, **body: Any) -> Any:
         return await self._call(model, method, body, write=False)
@@ -66,20 +59,20 @@ class Client:
         return _rows(f"{model}.read", await self.ask(model, "read", ids=list(ids), fields=list(fields), load=None))
 
     async def version(self) -> str:
-        response = await self.transport.request("GET", "/web/version", write=False)
-        raise_for(response, write=False)
-        answer = json_of(response, write=False)
-        return str(answer.get("version", "")) if isinstance(answer, dict) else ""
+        """The release that answers, as `19.0`; asked once, so a process is restarted when Odoo was upgraded."""
+        if not self._version:
+            self._version = await version_of(self.transport)
+        return self._version
 
     async def find(self, xml_id: str) -> tuple[str, int] | None:
         """(model, id) of an external id; None when there is none, or its record was deleted."""
         module, _, name = xml_id.partition(".")
-        body = {"module": module, "xml_id": name}
-        response = await self._post("ir.model.data", "check_object_reference", body, write=False)
-        if response.status_code == 500 and _said(response).get("message", "").startswith("External ID not found"):
-            return None  # how Odoo says "no such id": a ValueError, not a failure
-        _raise_for(response, "ir.model.data.check_object_reference", write=False)
-        answer = json_of(response, write=False)
+        try:
+            answer = await self.ask("ir.model.data", "check_object_reference", module=module, xml_id=name)
+        except Rejected as error:
+            if error.code == "ValueError" and _NO_SUCH_ID in error.message:
+                return None  # how Odoo says "no such id"
+            raise
         if not isinstance(answer, list) or len(answer) != 2:
             raise Malformed(f"check_object_reference answered with something else: {redact(str(answer))}")
         return (str(answer[0]), int(answer[1])) if answer[1] else None
@@ -118,12 +111,9 @@ class Client:
         raise Rejected(f"Odoo does not take the {model}: {redact(said)}", code="load")
 
     async def _call(self, model: str, method: str, body: dict[str, Any], *, write: bool) -> Any:
-        response = await self._post(model, method, body, write=write)
-        _raise_for(response, f"{model}.{method}", write=write)
-        return json_of(response, write=write)
-
-    async def _post(self, model: str, method: str, body: dict[str, Any], *, write: bool) -> httpx2.Response:
-        return await self.transport.request("POST", f"/json/2/{model}/{method}", write=write, json=body)
+        if self._wire is None:
+            self._wire = wire_of(await self.version(), self.transport, self.access)
+        return await self._wire.call(model, method, body, write=write)
 
 
 def _rows(operation: str, answer: Any) -> list[dict[str, Any]]:
@@ -154,43 +144,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ",".join(map(str, value))
     return str(value)
-
-
-def _said(response: httpx2.Response) -> dict[str, Any]:
-    """The JSON error body; {} for HTML and the like. Never shows `debug`, which is a traceback with values."""
-    try:
-        body = response.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _raise_for(response: httpx2.Response, operation: str, *, write: bool) -> None:
-    """Odoo's error classes to the eight words. A 500 with a Python error rolled back: it will never work."""
-    status = response.status_code
-    if status < 300:
-        return
-    body = _said(response)
-    name, message = str(body.get("name", "")), redact(str(body.get("message", "")).strip())
-    if not name or status in _PROXY_STATUS:
-        if status == 404 and "database" in response.text.lower():
-            raise AuthFailed("Odoo does not serve this database: correct `database` of the connection")
-        raise_for(response, write=write, message=message)
-    raise _error(status, name, f"{operation}: {message}", write=write)
-
-
-def _error(status: int, name: str, message: str, *, write: bool) -> ConnectorError:
-    kind = name.rpartition(".")[2]
-    if status == 401:
-        return AuthFailed(f"{message}. The API key is wrong, revoked or expired: make a new one", code=kind)
-    if status == 403:
-        return AuthFailed(f"{message}. Give the integration user the right, then resume the connection", code=kind)
-    if kind == "MissingError":
-        return NotFound(f"{message}. It was deleted in Odoo", code=kind)
-    if status == 409 or kind == "SerializationFailure":
-        return Transient(f"{message} (other writers hold it)", code=kind)  # rolled back, after Odoo's own five tries
-    if name.startswith("psycopg2."):
-        return UnknownOutcome(message, code=kind) if write else Transient(message, code=kind)
-    if status == 404:
-        return Rejected(f"{message}. Install the Odoo app that brings it", code=kind)
-    return Rejected(message, code=kind)

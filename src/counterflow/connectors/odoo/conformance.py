@@ -36,8 +36,11 @@ TEE = StockItem("TEE", 1, "l1")
 
 class Harness(testing.Harness):
     maker: ClassVar[Maker] = connector
+    version: ClassVar[str] = "19.0"
     config = {
         "base_url": "http://odoo.test",
+        "database": "odoo",
+        "login": "integration",
         "api_key": "odoo-integration-key",
         "places": {
             "wh-1": {
@@ -63,7 +66,7 @@ class Harness(testing.Harness):
     currencies = {"EUR": 19_90, "JPY": 500, "BHD": 12_340}
 
     def simulator(self, world: World, webhook_url: str) -> Starlette:
-        app = create_app(world)
+        app = create_app(world, database="odoo", version=self.version)
         tee = {"sku": "TEE", "price": 20, "cost": 8, "stock": {"WH/Stock": 1000}, "taxes": ["19% incl."]}
         with world.tx():
             world.acts["seed_company"]({"currency": "EUR", "provider": {"name": "Provider", "code": "STRIP"}})

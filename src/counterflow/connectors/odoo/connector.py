@@ -17,6 +17,7 @@ from counterflow.connectors.odoo.client import Client
 from counterflow.connectors.odoo.manifest import Config, manifest_for
 from counterflow.connectors.odoo.names import Names
 from counterflow.connectors.odoo.session import Odoo
+from counterflow.connectors.odoo.wires import Access
 from counterflow.core.effects import Effect
 from counterflow.core.facts import Fact
 from counterflow.sdk.connector import Context, Delivery, Page, Signal
@@ -40,11 +41,12 @@ class OdooConnector:
 
     def __init__(self, config: Config, context: Context) -> None:
         self.manifest = manifest_for(config)
-        headers = {"Authorization": f"bearer {config.api_key.get_secret_value()}"}
+        access = Access(config.api_key.get_secret_value(), config.database, config.login)
+        headers = {"Authorization": f"bearer {access.key}"}
         if config.database:
             headers["X-Odoo-Database"] = config.database
         self.transport = context.transport(config.base_url, headers=headers, timeout_seconds=config.timeout_seconds)
-        client = Client(self.transport)
+        client = Client(self.transport, access)
         self.odoo = Odoo(client, config, Names(client, config), context.connection, context.now, self.manifest.version)
 
     def verify(self, delivery: Delivery) -> None:

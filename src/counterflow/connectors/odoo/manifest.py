@@ -51,6 +51,7 @@ class Config(ConnectorConfig):
 
     base_url: str = Field(description="Where Odoo answers, as `https://odoo.example.com`")
     database: str = Field("", description="Name of the database; needed where the host serves several")
+    login: str = Field("", description="Login of the user whose key this is; needed before Odoo 19")
     api_key: SecretStr = Field(description="API key of a dedicated internal user (Preferences > Security), scope rpc")
     places: dict[str, PlaceConfig] = Field(default_factory=dict, description="Place of ours -> how it stands in Odoo")
     journals: dict[str, str] = Field(

@@ -1,4 +1,4 @@
-"""A simulated Odoo 19 Community behind its JSON-2 API, for what a returns middleware uses of it.
+"""A simulated Odoo Community, 19 behind JSON-2 or 18 behind JSON-RPC, for what a returns middleware uses of it.
 
 It behaves and misbehaves like the recorded one: no unique references, no guard against returning or paying too much,
 actions instead of True, failures of `load()` with HTTP 200, lock dates that move entries, work that commits after its
@@ -24,7 +24,7 @@ from counterflow.connectors.odoo.simulator.acts import register
 from counterflow.connectors.odoo.simulator.books import books
 from counterflow.connectors.odoo.simulator.calls import Odoo, registry
 from counterflow.connectors.odoo.simulator.database import Database
-from counterflow.connectors.odoo.simulator.web import Web, refusal
+from counterflow.connectors.odoo.simulator.web import Web, label, refusals
 from counterflow.sdk.simulator import World, with_sim
 
 KEYS = {
@@ -36,17 +36,24 @@ KEYS = {
 
 
 def create_app(
-    world: World, keys: Mapping[str, str] = KEYS, database: str = "odoo19", latency_seconds: float = 0.0
+    world: World,
+    keys: Mapping[str, str] = KEYS,
+    database: str = "odoo19",
+    latency_seconds: float = 0.0,
+    version: str = "19.0",
 ) -> Starlette:
     """The simulator's ASGI app.
 
     `keys` are API keys and their roles (admin, integration, minimal, none). `latency_seconds` is real time between
-    the snapshot of a call and its commit: calls that overlap conflict as they do in the real one.
+    the snapshot of a call and its commit: calls that overlap conflict as they do in the real one. `version` is 19.0 or
+    18.0.
     """
     models, contract = registry()
     odoo = Odoo(Database(world, models), models, contract)
     register(world, odoo)
-    sim = with_sim(Web(odoo, world, keys, database, latency_seconds).app(), world, refusal)
+    sim = with_sim(
+        Web(odoo, world, keys, database, latency_seconds, version).app(), world, refusals(version != "19.0"), label
+    )
 
     async def show_books(request: Request) -> Response:
         return JSONResponse(books(odoo.env()))

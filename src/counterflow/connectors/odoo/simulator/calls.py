@@ -223,7 +223,7 @@ class Odoo:
         arguments = {key: value for key, value in body.items() if key not in ("ids", "context")}
         raw = body.get("ids") or []
         ids = [raw] if isinstance(raw, int) else list(raw)
-        function, model_level, reads = self._method(model, name, env)
+        function, model_level, reads = self._method(model, name)
         if model_level and ids:
             raise HttpError(422, "UnprocessableEntity", f"cannot call {model}.{name} with ids")
         bound = (env,) if model_level else (env, ids)
@@ -245,7 +245,19 @@ class Odoo:
                 self.models[model].paid(env, ids)  # type: ignore[attr-defined]
         return result
 
-    def _method(self, model: str, name: str, env: Env) -> tuple[Callable[..., Any], bool, bool]:
+    def named(self, model: str, name: str, positional: list[Any], named: Vals) -> Vals:
+        """The arguments of `execute_kw` as JSON-2 would name them: a record method's first one is its ids."""
+        if model not in self.models or not positional:
+            return named
+        function, model_level, _ = self._method(model, name)
+        names = list(inspect.signature(function).parameters)[1:] if model_level else ["ids", *self._rest(function)]
+        return {**dict(zip(names, positional, strict=False)), **named}
+
+    @staticmethod
+    def _rest(function: Callable[..., Any]) -> list[str]:
+        return list(inspect.signature(function).parameters)[2:]
+
+    def _method(self, model: str, name: str) -> tuple[Callable[..., Any], bool, bool]:
         if name.startswith("_"):
             raise AccessError(f"Private methods (such as '{model}.{name}') cannot be called remotely.")
         own = self.models[model].public.get(name)

@@ -29,6 +29,16 @@ class AccessError(OdooError):
     status = 403
 
 
+class AccessDenied(OdooError):
+    """A wrong key on JSON-RPC; JSON-2 says Unauthorized."""
+
+    name = "odoo.exceptions.AccessDenied"
+    status = 401
+
+    def __init__(self) -> None:
+        super().__init__("Access Denied")
+
+
 class MissingError(OdooError):
     name = "odoo.exceptions.MissingError"
     status = 404
