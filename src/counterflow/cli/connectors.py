@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from counterflow.cli.failures import FAILED, NOT_FOUND, USAGE, Stop
+from counterflow.cli.failures import FAILED, NOT_FOUND, UNAVAILABLE, USAGE, Stop
 from counterflow.cli.shell import Out, plain, show
 
 if TYPE_CHECKING:
@@ -88,6 +88,41 @@ async def try_(
     ]
     nothing = "It says nothing that we take: the topic is not one of ours, or is told by a --header that is missing."
     show(rows, ("what", "occurred_at", "refs", "body"), output, nothing)
+
+
+@app.command(name="upgrade-check")
+def upgrade_check(name: str, old: str, new: str, *, schema_dir: Path | None = None, output: Out = "table") -> None:
+    """Show what another version of the vendor's API breaks in a connector; exit code 1 when something does.
+
+    Parameters
+    ----------
+    name
+        A connector whose vendor publishes the description of each version.
+    old
+        The version that works now.
+    new
+        The version to go to.
+    schema_dir
+        A folder with the vendor's descriptions; without it they are fetched once and kept in the user's cache.
+    """
+    from counterflow.configuration import makers
+    from counterflow.sdk.upgrades import CannotCompare, Upgradable
+
+    known = makers()
+    if name not in known:
+        raise Stop(NOT_FOUND, f"There is no connector {name!r}: use one of {', '.join(sorted(known))}")
+    maker = known[name]
+    if not isinstance(maker, Upgradable):
+        able = ", ".join(sorted(each for each, maker in known.items() if isinstance(maker, Upgradable)))
+        raise Stop(USAGE, f"{name} cannot compare versions of its API; these can: {able}")
+    try:
+        found = maker.upgrade_check(old, new, schema_dir)
+    except CannotCompare as error:
+        raise Stop(UNAVAILABLE, str(error)) from None
+    rows = [{"kind": change.kind, "where": change.where, "what": change.what} for change in found]
+    show(rows, ("kind", "where", "what"), output, f"Nothing that {name} uses changes from {old} to {new}.")
+    if breaks := sum(change.kind == "breaks" for change in found):
+        raise Stop(FAILED, f"{new} breaks {breaks} thing(s): mend the connector before api_version is set to it")
 
 
 def _made_of(name: str) -> "tuple[Maker, BaseModel]":

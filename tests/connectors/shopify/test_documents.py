@@ -1,35 +1,34 @@
-"""Every document that we send is Shopify's own in all supported versions, and affordable."""
+"""Every document that we send is Shopify's own in all supported versions, and affordable; so is what we fill in."""
 
-import gzip
-import json
-import os
 from pathlib import Path
 
 import pytest
 from graphql import (
     DocumentNode,
     FieldNode,
+    GraphQLInputObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
-    build_client_schema,
     parse,
     validate,
 )
 
-from counterflow.connectors.shopify.documents import DOCUMENTS
+from counterflow.connectors.shopify import schemas
+from counterflow.connectors.shopify.documents import DOCUMENTS, IDEMPOTENT, inputs
 from counterflow.connectors.shopify.simulator.endpoint import MAX_COST, requested_cost, schema
+from counterflow.connectors.shopify.upgrade import demanded, missing_keys
+from tests.connectors.shopify.conftest import SUPPORTED
 
-SHARED = Path(os.environ.get("COUNTERFLOW_SHARED", Path(__file__).parents[3] / ".." / "shared"))
-VERSIONS = ("2026-04", "2026-07", "2026-10")
+
+@pytest.fixture(scope="module", params=SUPPORTED)
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
-def official(request: pytest.FixtureRequest) -> GraphQLSchema:
-    path = SHARED / "data" / "specs" / "shopify" / f"admin_{request.param}.json.gz"
-    if not path.exists():
-        pytest.skip(f"Shopify's schema is not at {path}; set COUNTERFLOW_SHARED to the folder that has it")
-    return build_client_schema(json.loads(gzip.decompress(path.read_bytes()))["data"], assume_valid=True)
+@pytest.fixture(scope="module")
+def official(version: str, official_folder: Path) -> GraphQLSchema:
+    return schemas.load(version, official_folder)
 
 
 def mutations(document: DocumentNode) -> list[FieldNode]:
@@ -42,20 +41,6 @@ def mutations(document: DocumentNode) -> list[FieldNode]:
     ]
 
 
-def keyless(document: DocumentNode, demanding: set[str]) -> list[str]:
-    """Mutations that have to carry @idempotent and do not: Shopify refuses them at run time only."""
-    return [
-        field.name.value
-        for field in mutations(document)
-        if field.name.value in demanding and not any(d.name.value == "idempotent" for d in field.directives or ())
-    ]
-
-
-def demanding_keys(official: GraphQLSchema) -> set[str]:
-    assert official.mutation_type is not None
-    return {name for name, f in official.mutation_type.fields.items() if "@idempotent" in (f.description or "")}
-
-
 def test_there_are_documents():
     assert {"ORDER", "RETURN", "CREATE_REFUND", "CREATE_ORDER"} <= DOCUMENTS.keys()
 
@@ -65,15 +50,32 @@ def test_all_are_valid_in_the_official_schema(official: GraphQLSchema):
     assert {name: errors for name, errors in wrong.items() if errors} == {}
 
 
-def test_every_mutation_that_needs_a_key_carries_one(official: GraphQLSchema):
-    demanding = demanding_keys(official)
-    assert "refundCreate" in demanding
-    assert [name for text in DOCUMENTS.values() for name in keyless(parse(text), demanding)] == []
+def test_every_field_that_we_fill_is_in_the_official_schema(official: GraphQLSchema, version: str):
+    unknown = []
+    for kind, fields in inputs(version).items():
+        theirs = official.type_map.get(kind)
+        known = theirs.fields if isinstance(theirs, GraphQLInputObjectType) else {}
+        unknown += [f"{kind}.{field}" for field in fields if field not in known]
+    assert unknown == []
+
+
+def test_the_list_of_mutations_that_need_a_key_is_shopifys(official: GraphQLSchema, version: str):
+    assert official.mutation_type is not None
+    assert demanded(official, version) == IDEMPOTENT & official.mutation_type.fields.keys()
+
+
+def test_what_takes_no_key_is_not_in_the_list(official: GraphQLSchema, version: str):
+    assert not demanded(official, version) & {"returnProcess", "returnCreate", "returnApproveRequest"}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_mutation_that_needs_a_key_carries_one(name: str):
+    assert missing_keys(parse(DOCUMENTS[name]), IDEMPOTENT) == []
 
 
 def test_the_lint_finds_a_mutation_without_its_key():
     text = "mutation M($i: RefundInput!) { refundCreate(input: $i) { userErrors { message } } }"
-    assert keyless(parse(text), {"refundCreate"}) == ["refundCreate"]
+    assert missing_keys(parse(text), {"refundCreate"}) == ["refundCreate"]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -1,8 +1,5 @@
 """Every type, field, argument and enum value that the simulated shop answers is Shopify's own."""
 
-import gzip
-import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +11,20 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     GraphQLUnionType,
-    build_client_schema,
     build_schema,
     is_specified_scalar_type,
     validate_schema,
 )
 
+from counterflow.connectors.shopify import schemas
 from counterflow.connectors.shopify.simulator.endpoint import schema
 
-SHARED = Path(os.environ.get("COUNTERFLOW_SHARED", Path(__file__).parents[3] / ".." / "shared"))
 VERSION = "2026-07"
 
 
 @pytest.fixture(scope="module")
-def official() -> GraphQLSchema:
-    path = SHARED / "data" / "specs" / "shopify" / f"admin_{VERSION}.json.gz"
-    if not path.exists():
-        pytest.skip(f"Shopify's schema is not at {path}; set COUNTERFLOW_SHARED to the folder that has it")
-    # assume_valid: graphql-core refuses Shopify's own schema because of a deprecated interface field
-    return build_client_schema(json.loads(gzip.decompress(path.read_bytes()))["data"], assume_valid=True)
+def official(official_folder: Path) -> GraphQLSchema:
+    return schemas.load(VERSION, official_folder)
 
 
 def test_ours_is_a_valid_schema():

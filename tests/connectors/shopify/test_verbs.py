@@ -284,6 +284,19 @@ async def test_an_expired_gift_card_is_issued_anew():
     assert isinstance(await send(shop, other), Conflict)
 
 
+async def test_a_gift_card_in_the_version_that_knows_no_other_currency():
+    shop = Shop(api_version="2026-04")
+    for currency, fine in (("EUR", True), ("JPY", False)):
+        first = await shop.sample("PayLeg", currency, 19_90)
+        await shop.act("disable_gift_card", gift_card=shop.world.all("gift_cards")[-1]["id"])
+        assert isinstance(await send(shop, first), Rejected)
+        outcome = await send(shop, shop.effect(first.command))
+        if fine:
+            assert isinstance(outcome, Done)
+        else:
+            assert isinstance(outcome, Rejected) and "set api_version" in outcome.message
+
+
 async def test_money_under_way_is_accepted_and_asked_about():
     shop = Shop()
     effect = await shop.sample("PayLeg")

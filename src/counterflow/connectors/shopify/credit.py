@@ -131,14 +131,17 @@ def _outcome(refund: Json, command: PayLeg) -> Outcome:
 
 async def _new_card(client: Client, secret: SecretStr, effect: Effect, command: PayLeg, order: Json) -> Outcome:
     code = gift_card_code(secret.get_secret_value(), effect.effect_id)
-    given: Json = {
-        "initialAmount": {
-            "amount": to_major(command.amount_minor, command.currency),
-            "currencyCode": command.currency,
-        },
-        "code": code,
-        "note": note_for(effect.effect_id, command.reason),
-    }
+    amount = to_major(command.amount_minor, command.currency)
+    given: Json = {"code": code, "note": note_for(effect.effect_id, command.reason)}
+    if (field := documents.gift_card_amount(client.version)) == "initialAmount":
+        given[field] = {"amount": amount, "currencyCode": command.currency}
+    elif order["currencyCode"] == command.currency:
+        given[field] = amount
+    else:
+        raise Rejected(
+            f"this API version issues gift cards in {order['currencyCode']} only: set api_version to 2026-07",
+            code="currency",
+        )
     if order["customer"]:
         given["customerId"] = order["customer"]["id"]
     try:

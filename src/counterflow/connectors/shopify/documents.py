@@ -3,6 +3,30 @@
 Amounts are read as the customer saw them (presentment money). Names of operations are what a trace shows.
 """
 
+# Mutations that refuse to run without @idempotent from 2026-04 on. The schema tells it in their descriptions only.
+# returnProcess, returnCreate and returnApproveRequest take no key: there the state is read first.
+IDEMPOTENT = frozenset(
+    (
+        "inventoryActivate",
+        "inventoryAdjustQuantities",
+        "inventoryMoveQuantities",
+        "inventorySetOnHandQuantities",
+        "inventorySetQuantities",
+        "inventorySetScheduledChanges",  # gone in 2026-07
+        "inventoryShipmentAddItems",
+        "inventoryShipmentCreate",
+        "inventoryShipmentCreateInTransit",
+        "inventoryShipmentReceive",
+        "inventoryTransferCreate",
+        "inventoryTransferCreateAsReadyToShip",
+        "inventoryTransferDuplicate",
+        "inventoryTransferSetItems",
+        "locationActivate",
+        "locationDeactivate",
+        "refundCreate",
+    )
+)
+
 ERRORS = "userErrors { field message }"
 CODED_ERRORS = "userErrors { code field message }"
 
@@ -130,7 +154,7 @@ ORDERS_BY_KEY = """query OrdersByKey($query: String!) {
 # ---- money -----------------------------------------------------------------------------------------------------------
 
 REFUNDS = f"""query Refunds($id: ID!) {{ order(id: $id) {{
-  id presentmentCurrencyCode customer {{ id }} transactions(first: 50) {{ ...Transaction }}
+  id currencyCode presentmentCurrencyCode customer {{ id }} transactions(first: 50) {{ ...Transaction }}
   refunds(first: 50) {{ ...RefundParts }} }} }}{_TRANSACTION}{_REFUND}"""
 
 CREATE_REFUND = f"""mutation CreateRefund($input: RefundInput!, $key: String!) {{
@@ -149,3 +173,52 @@ DOCUMENTS: dict[str, str] = {
     for name, text in list(globals().items())
     if isinstance(text, str) and text.startswith(("query ", "mutation "))
 }
+
+# Input type -> the fields of it that we fill: what a document does not show, for it names a variable only.
+INPUTS: dict[str, tuple[str, ...]] = {
+    "ExchangeLineItemInput": ("variantId", "quantity"),
+    "GiftCardCreateInput": ("code", "note", "customerId"),  # and `gift_card_amount`
+    "MoneyBagInput": ("shopMoney",),
+    "MoneyInput": ("amount", "currencyCode"),
+    "OrderCreateCustomAttributeInput": ("key", "value"),
+    "OrderCreateCustomerInput": ("toAssociate",),
+    "OrderCreateAssociateCustomerAttributesInput": ("id",),
+    "OrderCreateLineItemInput": ("variantId", "quantity", "priceSet", "requiresShipping"),
+    "OrderCreateOptionsInput": ("inventoryBehaviour", "sendReceipt"),
+    "OrderCreateOrderInput": (
+        "currency",
+        "lineItems",
+        "sourceIdentifier",
+        "taxesIncluded",
+        "tags",
+        "note",
+        "customAttributes",
+        "customer",
+        "transactions",
+    ),
+    "OrderCreateOrderTransactionInput": ("amountSet", "gateway", "kind", "status"),
+    "OrderTransactionInput": ("orderId", "parentId", "gateway", "kind", "amount"),
+    "RefundInput": ("orderId", "currency", "note", "notify", "transactions", "refundMethods"),
+    "RefundMethodInput": ("storeCreditRefund",),
+    "ReturnProcessExchangeLineItemInput": ("id", "quantity"),
+    "ReturnProcessInput": ("returnId", "exchangeLineItems", "returnLineItems", "notifyCustomer"),
+    "ReturnProcessReturnLineItemInput": ("id", "quantity"),
+    "ReverseFulfillmentOrderDisposeInput": (
+        "reverseFulfillmentOrderLineItemId",
+        "quantity",
+        "dispositionType",
+        "locationId",
+    ),
+    "StoreCreditRefundInput": ("amount",),
+}
+
+
+def gift_card_amount(version: str) -> str:
+    """The field for a new card's value: until 2026-07 a bare amount in the shop's currency."""
+    return "initialAmount" if version >= "2026-07" else "initialValue"
+
+
+def inputs(version: str) -> dict[str, tuple[str, ...]]:
+    """`INPUTS` as they are filled in this version."""
+    card = "GiftCardCreateInput"
+    return {**INPUTS, card: (*INPUTS[card], gift_card_amount(version))}

@@ -1,6 +1,7 @@
 """The connector: which verb of ours is which call of Shopify's."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from counterflow.connectors.shopify import answers, credit, documents, feeds, replacements, webhooks
@@ -11,6 +12,7 @@ from counterflow.core.effects import AnswerReturn, CreateReplacement, Effect, Pa
 from counterflow.core.facts import Fact
 from counterflow.sdk.connector import Context, Delivery, Page, Signal
 from counterflow.sdk.outcomes import ConnectorError, Done, NotFound, Outcome, Rejected
+from counterflow.sdk.upgrades import Change
 
 
 class Shopify:
@@ -127,3 +129,11 @@ class ShopifyMaker:
 
     def make(self, config: Any, context: Context) -> Shopify:
         return Shopify(config, context)
+
+    def upgrade_check(self, old: str, new: str, folder: Path | None = None) -> Sequence[Change]:
+        """See `sdk.upgrades.Upgradable`; the schemas are Shopify's own."""
+        from counterflow.connectors.shopify import schemas, upgrade
+
+        where = folder or schemas.folder()
+        before, after = schemas.load(old, where), schemas.load(new, where)
+        return upgrade.changes(before, after, new, documents.DOCUMENTS, documents.inputs(new))

@@ -14,6 +14,8 @@ from counterflow.sdk.simulator import Doc
 
 # These carry @idempotent(key:); from API version 2026-04 on they refuse to run without it (the schema does not say so).
 IDEMPOTENT = ("refundCreate", "inventorySetQuantities", "inventoryAdjustQuantities")
+# Fields of an input that older versions do not have: there the document does not even validate.
+NEWER = {("giftCardCreate", "input", "initialAmount"): "2026-07"}
 KEY_HOURS = 24
 _MISMATCH = "The same idempotency key cannot be used with different operation parameters."
 _FAILED = "A previous request with this idempotency key failed. Retry with a new idempotency key."
@@ -77,12 +79,15 @@ def root(shop: Shop) -> Doc:
 
 def _resolver(shop: Shop, name: str, do: Do, show: Callable[[Doc], Doc]) -> Callable[..., Doc]:
     def resolve(info: GraphQLResolveInfo[Doc], **args: Any) -> Doc:
+        version = info.context["version"]
+        for (mutation, argument, field), since in NEWER.items():
+            if mutation == name and version < since and field in args[argument]:
+                raise GraphQLError(f"Field is not defined on {argument}: {field}")
         if name not in IDEMPOTENT:
             return _answer(shop, do, show, args)
         directive = info.schema.get_directive("idempotent")
         assert directive is not None
         given = get_directive_values(directive, info.field_nodes[0], info.variable_values)
-        version = info.context["version"]
         if not given:
             if version >= "2026-04":
                 raise GraphQLError(
