@@ -123,9 +123,13 @@ class Draft:
 
     def stock(self, sku: str, tracking: str, names: Sequence[str], cost: int, price: int) -> None:
         """Goods of this story alone, each piece or lot with its number, on hand in the ERP."""
-        lots = {"WH/Stock": dict.fromkeys(names, 1 if tracking == "serial" else 50)}
+        held: dict[str, Any] = {"lots": {"WH/Stock": dict.fromkeys(names, 1 if tracking == "serial" else 50)}}
         product = {"sku": sku, "name": sku, "price": price, "cost": cost, "tracking": tracking, "type": "goods"}
-        product |= {"taxes": ["19% incl."], "invoice_policy": "delivery", "lots": lots}
+        product |= {
+            "taxes": ["19% incl."],
+            "invoice_policy": "delivery",
+            **(held if names else {"stock": {"WH/Stock": 20}}),
+        }
         self.do("odoo", "seed_products", products=[product])
 
     # ---- returning ---------------------------------------------------------------------------------------------------
@@ -381,8 +385,11 @@ def under_receipt(draft: Draft) -> None:
     )  # fmt: skip
 
 
-def _exchange(draft: Draft, price: int, wanted: str, today: int) -> None:
-    draft.sell(Sold("TEE" if wanted != "TEE" else "HOODIE", 1, price))
+def _exchange(draft: Draft, sku: str, price: int, today: int) -> None:
+    """The replacement is a thing of its own, so that the shop's catalogue has it at today's price."""
+    wanted = f"SWAP-{draft.number:05d}"
+    draft.stock(wanted, "none", (), 9, 20)
+    draft.sell(Sold(sku, 1, price))
     draft.ask((0, 1), reason="SIZE_TOO_SMALL")
     draft.do(
         "shop", "customer_picks", also={"return": "$return.id"},
@@ -403,21 +410,21 @@ def _send_replacement(draft: Draft) -> None:
 def exchange_even(draft: Draft) -> None:
     """Another size at the same price: nothing is paid either way."""
     price = draft.price("TEE")
-    _exchange(draft, price, "TEE-L", price)
+    _exchange(draft, "TEE", price, price)
     _send_replacement(draft)
 
 
 def exchange_down(draft: Draft) -> None:
     """Something cheaper: the difference goes back to the card."""
     price = draft.price("HOODIE")
-    _exchange(draft, price, "TEE", price - draft.rng.randrange(1, price // 2))
+    _exchange(draft, "HOODIE", price, price - draft.rng.randrange(1, price // 2))
     _send_replacement(draft)
 
 
 def exchange_up(draft: Draft) -> None:
     """Something dearer: it is sent once the customer has paid the difference."""
     price, more, payment = draft.price("TEE"), draft.rng.randrange(100, 3_000), f"pi_{draft.number:06d}_up"
-    _exchange(draft, price, "HOODIE", price + more)
+    _exchange(draft, "TEE", price, price + more)
     draft.do(
         "psp", "pay", Condition("exchange", ("awaiting_payment",)), after=draft.pause(2),
         amount_minor=more, currency="eur", payment_intent=payment,
@@ -430,7 +437,7 @@ def exchange_up(draft: Draft) -> None:
 def replacement_out_of_stock(draft: Draft) -> None:
     """The replacement cannot be had: the whole entitlement goes back as money."""
     price = draft.price("TEE")
-    _exchange(draft, price, "TEE-L", price)
+    _exchange(draft, "TEE", price, price)
     draft.do(
         "shop", "cancel_order", Condition("replacement"), after=draft.pause(1),
         order="$case.replacement", reason="INVENTORY",

@@ -128,6 +128,8 @@ async def _facts(odoo: Odoo, source: Source, rows: list[Row]) -> list[Fact]:
         amount = row.get("amount_total", row.get("amount")) or 0.0
         changed = datetime.fromisoformat(row["write_date"]).replace(tzinfo=UTC)
         ref = odoo.ref(source.model, row["id"])
+        # By its order alone one of ours would be taken for a stranger's by another case over the same order.
+        key_refs = (f"effect:{ours.group(1)}",) if ours else ()
         sku, quantity = moves.get(row["id"], ("", 0))
         body = DocumentMoved(
             document_ref=ref,
@@ -148,7 +150,7 @@ async def _facts(odoo: Odoo, source: Source, rows: list[Row]) -> list[Fact]:
                 connection=odoo.connection,
                 occurred_at=changed,
                 seen_at=odoo.now(),
-                refs=(*(f"order:{number}" for number in orders.get(row["id"], ())), ref),
+                refs=(*key_refs, *(f"order:{number}" for number in orders.get(row["id"], ())), ref),
                 body=body,
                 origin="erp" if ours else "erp_user",
                 adapter=odoo.adapter,
