@@ -1,7 +1,10 @@
 """A sweep finds what webhooks lost, remembers where it was, and reads late rows again."""
 
+import httpx2
+
 from counterflow.engine.feeds import FeedPuller
 from counterflow.sdk.connector import Page, Signal
+from counterflow.sdk.http import Transport, json_of
 from counterflow.sdk.manifest import Feed
 from counterflow.sdk.outcomes import Transient
 from tests.engine.toy import FakePsp, a_world, goodwill, request
@@ -39,6 +42,24 @@ async def test_a_row_that_appears_late_behind_the_cursor_is_found(fresh_database
         assert psp.pulls == ["", "", "c1", "c1", "c2"]
         assert await world.one("SELECT count(*) FROM cases") == 2
         assert await world.one("SELECT count(*) FROM cursors") == 3, "only what the overlap reaches back to"
+
+
+async def test_a_page_that_cannot_be_read_is_kept_raw_once(fresh_database, monkeypatch):
+    async with a_world(fresh_database) as world:
+        answer = httpx2.MockTransport(lambda request: httpx2.Response(200, content=b"<html>Sign in</html>"))
+
+        async def broken(feed, cursor):
+            response = await Transport("http://psp.test", transport=answer).request("GET", "/things", write=False)
+            return json_of(response, write=False)
+
+        monkeypatch.setattr(world.psp, "pull", broken)
+        for _ in range(3):
+            await puller(world).pull_if_due()
+            await world.later(31)
+        delivery, body, status = await world.one("SELECT delivery_id, body, status FROM deliveries")
+        assert (bytes(body), status) == (b"<html>Sign in</html>", "malformed")
+        kind, message = await world.one("SELECT kind, message FROM exceptions")
+        assert kind == "feed_failed" and f"counterflow deliveries show {delivery}" in message
 
 
 async def test_a_feed_that_fails_is_told_and_tried_again(fresh_database, monkeypatch):

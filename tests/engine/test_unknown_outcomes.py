@@ -1,7 +1,11 @@
 """Exactly once outside: what was lost on the way is looked up before anything is sent again."""
 
+import httpx2
 import pytest
 
+from counterflow.intake.accept import accept, look
+from counterflow.sdk.connector import Signal
+from counterflow.sdk.http import Transport
 from counterflow.sdk.manifest import Idempotency, Support
 from counterflow.sdk.outcomes import Accepted, AuthFailed, Malformed, RateLimited, Rejected, Transient, UnknownOutcome
 from tests.engine.toy import FakePsp, Fault, a_world, goodwill, request, times
@@ -172,6 +176,27 @@ async def test_a_read_that_breaks_its_contract_is_parked_as_drift(fresh_database
         await world.settle()
         assert await world.one("SELECT status FROM effects WHERE kind = 'ReadSale'") == "parked"
         assert await world.one("SELECT kind FROM exceptions") == "drift"
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"), [(Malformed("no version"), "no version"), (KeyError("version"), "KeyError: 'version'")]
+)
+async def test_the_raw_answer_is_kept_where_the_alarm_says(fresh_database, monkeypatch, raised, said):
+    async with a_world(fresh_database) as world:
+        answer = httpx2.MockTransport(lambda request: httpx2.Response(200, content=b'{"vers": 2}'))
+
+        async def fetch(feed, ref):
+            await Transport("http://psp.test", transport=answer).request("GET", "/thing", write=False)
+            raise raised
+
+        monkeypatch.setattr(world.psp, "fetch", fetch)
+        async with world.pool.connection() as conn, conn.transaction():
+            await accept(conn, [], [look("psp", Signal("things", "t1"), "c1", world.clock())])
+        await world.settle()
+        delivery, body, reason = await world.one("SELECT delivery_id, body, reason FROM deliveries")
+        assert bytes(body) == b'{"vers": 2}' and said in reason
+        kind, message = await world.one("SELECT kind, message FROM exceptions")
+        assert kind == "drift" and f"counterflow deliveries show {delivery}" in message
 
 
 @pytest.mark.parametrize("raised", [RuntimeError("bug"), KeyError("x")])

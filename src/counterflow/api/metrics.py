@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from counterflow.api.route import The, make_router, needs
-from counterflow.store import connection_queries, metric_queries
+from counterflow.store import connection_queries, delivery_queries, metric_queries
 
 router = make_router("metrics")
 
@@ -28,6 +28,7 @@ async def metrics(the: The) -> PlainTextResponse:
         written = await metric_queries.written(conn)
         workers, drains = await metric_queries.at_work(conn)
         rejected = await metric_queries.rejected(conn)
+        odd = await delivery_queries.odd(conn)
         standing = await connection_queries.standing(conn)
     now = the.clock()
     depth = GaugeMetricFamily("counterflow_inbox_facts", "Facts that no case has taken", labels=["status"])
@@ -57,10 +58,15 @@ async def metrics(the: The) -> PlainTextResponse:
     )
     for connection, reason, count in rejected:
         refused.add_metric([connection, reason], count)
+    unread = GaugeMetricFamily(
+        "counterflow_deliveries_odd", "Deliveries ignored or malformed, and still kept", labels=["connection", "status"]
+    )
+    for connection, status, count in odd:
+        unread.add_metric([connection, status], count)
     counters = [CounterMetricFamily(name, text, value=written.get(key, 0)) for key, (name, text) in _WRITTEN.items()]
     alive = GaugeMetricFamily("counterflow_workers", "Worker processes alive", value=workers)
     draining = GaugeMetricFamily("counterflow_drains", "Shards being drained now", value=drains)
-    found = [depth, age, open_effects, waits, circuit, needed, impact, refused, *counters, alive, draining]
+    found = [depth, age, open_effects, waits, circuit, needed, impact, refused, unread, *counters, alive, draining]
     text = generate_latest(_registry(found)) + generate_latest(the.metrics)
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -29,6 +29,8 @@ COMMANDS = {
     "doctor": ("doctor:doctor", "Check the installation from end to end."),
     "case": ("case:app", "Find a return case, read it, retry, cancel, note."),
     "exceptions": ("exceptions:app", "What needs a person: list, show, retry, park, discard, resolve."),
+    "deliveries": ("deliveries:app", "What arrived, raw, and what was made of it."),
+    "sweep": ("sweep:sweep", "Read feeds now: what webhooks have lost is found."),
     "replay": ("replay:replay", "Decide the whole log again and compare."),
     "check": ("check:app", "Prove that nothing was lost or doubled."),
     "audit": ("audit:app", "Verify and export the log."),

@@ -6,6 +6,7 @@ into what it is: unknown.
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -25,8 +26,9 @@ from counterflow.engine.verdict import READ, Verdict, after_crash, after_find, a
 from counterflow.intake.accept import accept
 from counterflow.sdk.connector import Clock, Connector
 from counterflow.sdk.manifest import Idempotency, Support
-from counterflow.sdk.outcomes import Done, Outcome, RateLimited
-from counterflow.store import connections, effects, exceptions, inbox
+from counterflow.sdk.outcomes import Done, Malformed, Outcome, RateLimited
+from counterflow.store import connections, deliveries, effects, exceptions, inbox
+from counterflow.store.deliveries import Kept
 from counterflow.store.effects import READS, Claimed, Result
 from counterflow.store.exceptions import Raised
 from counterflow.store.inbox import Incoming
@@ -48,6 +50,7 @@ class Ended:
     ended_at: datetime
     facts: tuple[Fact, ...] = ()
     pause_seconds: float = 0.0
+    raw: bytes = b""  # an answer that could not be understood
 
 
 @dataclass(slots=True)
@@ -180,7 +183,8 @@ class EffectDrain:
     ) -> Ended:
         facts = outcome.facts if isinstance(outcome, Done) else ()
         pause = outcome.retry_after if isinstance(outcome, RateLimited) else 0.0
-        return Ended(claimed, verdict, act, started, now, facts, pause)
+        raw = outcome.raw if isinstance(outcome, Malformed) else b""
+        return Ended(claimed, verdict, act, started, now, facts, pause, raw)
 
     # ---- recording ---------------------------------------------------------------------------------------------------
 
@@ -237,6 +241,7 @@ async def record(conn: AsyncConnection, ended: Sequence[Ended], now: datetime) -
     tell: list[Incoming] = []
     raised: list[Raised] = []
     answers: list[Fact] = []
+    unread: list[Kept] = []
     for e in ended:
         effect, verdict = e.claimed.effect, e.verdict
         if effect.effect_id not in written:
@@ -251,10 +256,15 @@ async def record(conn: AsyncConnection, ended: Sequence[Ended], now: datetime) -
             fact = outcome_fact(effect.effect_id, effect.owner, body, version, now)
             shard = outcome_shard(effect.owner, written[effect.effect_id])
             tell.append(Incoming(fact, shard, effect.owner if effect.owner.startswith("rc_") else ""))
+        kept = unreadable(effect.connection, e.raw, verdict.message, now) if e.raw else None
+        if kept is not None:
+            unread.append(kept)
         if verdict.status == "parked":
-            raised.append(_parked_exception(e, now))
+            raised.append(_parked_exception(e, now, kept))
     await inbox.add(conn, tell)
     await exceptions.put(conn, raised)
+    if unread:
+        await deliveries.keep(conn, unread)
     if answers:
         await accept(conn, answers)
     done = [e.claimed.effect.effect_id for e in ended if e.verdict.status == "done"]
@@ -296,7 +306,18 @@ def auth_exception(name: str, reason: str, now: datetime) -> Raised:
     )
 
 
-def _parked_exception(ended: Ended, now: datetime) -> Raised:
+def unreadable(connection: str, raw: bytes, reason: str, now: datetime) -> Kept:
+    """An answer that could not be understood, to be kept as it came; the same bytes again are the same delivery."""
+    key = make_id("raw", connection, hashlib.sha256(raw).hexdigest())
+    return Kept(make_id("dl", key), connection, key, {}, raw, now, "malformed", 0, _clean(reason))
+
+
+def where_raw(kept: Kept | None) -> str:
+    """Where a person finds it."""
+    return f" (the raw answer: `counterflow deliveries show {kept.delivery_id}`)" if kept else ""
+
+
+def _parked_exception(ended: Ended, now: datetime, kept: Kept | None) -> Raised:
     effect, verdict = ended.claimed.effect, ended.verdict
     drift = verdict.word == "malformed"
     return Raised(
@@ -307,7 +328,7 @@ def _parked_exception(ended: Ended, now: datetime) -> Raised:
         effect.effect_id,
         now,
         now + timedelta(hours=4),
-        f"{effect.kind} at {effect.connection} is parked: {verdict.message}. Retry it, or discard it",
+        f"{effect.kind} at {effect.connection} is parked: {verdict.message}{where_raw(kept)}. Retry it, or discard it",
         effect.owner if effect.owner.startswith("rc_") else "",
     )
 

@@ -4,11 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from counterflow.core.ids import make_id
+from counterflow.engine.effects import unreadable, where_raw
+from counterflow.engine.send import DRIFT
 from counterflow.intake.accept import accept, look, split
 from counterflow.sdk.connector import Clock, Connector
+from counterflow.sdk.http import hearing
 from counterflow.sdk.manifest import Feed
 from counterflow.sdk.outcomes import ConnectorError
-from counterflow.store import cursors, exceptions
+from counterflow.store import cursors, deliveries, exceptions
 from counterflow.store.exceptions import Raised
 from counterflow.store.pool import Pool
 
@@ -34,19 +37,27 @@ class FeedPuller:
             if not await cursors.take_due(conn, self.name, self.feed.name, now, HOLD_SECONDS):
                 return 0
         message, again = "", float(self.feed.every_seconds)
-        found = 0
-        try:
-            found = await self.pull()
-        except ConnectorError as error:
-            message, again = f"{error.word}: {error.message}", FAILED_SECONDS
-        except Exception as error:  # a bug of the connector stops its feed, not the worker
-            message, again = f"{type(error).__name__}: {error}"[:500], FAILED_SECONDS
+        found, drifted = 0, False
+        with hearing() as last:
+            try:
+                found = await self.pull()
+            except ConnectorError as error:
+                message, again, drifted = f"{error.word}: {error.message}", FAILED_SECONDS, error.word == "malformed"
+            except Exception as error:  # a bug of the connector stops its feed, not the worker
+                message, again, drifted = (
+                    f"{type(error).__name__}: {error}"[:500],
+                    FAILED_SECONDS,
+                    isinstance(error, DRIFT),
+                )
         now = self.clock()
         due = now + timedelta(seconds=again)
+        kept = unreadable(self.name, last[0], message, now) if drifted and last else None
         async with self.pool.connection() as conn, conn.transaction():
             await cursors.set_due(conn, self.name, self.feed.name, due, message)
+            if kept is not None:
+                await deliveries.keep(conn, [kept])
             if message:
-                await exceptions.put(conn, [self._failed(message, now)])
+                await exceptions.put(conn, [self._failed(f"{message}{where_raw(kept)}", now)])
             else:
                 await exceptions.end(conn, {self._failed("", now).exception_id: ""}, now)
         return found

@@ -1,13 +1,20 @@
-"""One call outwards: every way in which it can end becomes an outcome per effect. No transaction is open here."""
+"""One call outwards: every way in which it can end becomes an outcome per effect. No transaction is open here.
+
+An answer to a read that cannot be understood is Malformed and carries the raw bytes. So is one on which the connector
+itself fails: most often a field has gone that it relied on.
+"""
 
 import asyncio
 from collections.abc import Sequence
 
 from counterflow.core.effects import Effect, Look
 from counterflow.sdk.connector import Connector
-from counterflow.sdk.outcomes import ConnectorError, Done, Outcome, Transient, UnknownOutcome
+from counterflow.sdk.http import hearing
+from counterflow.sdk.outcomes import ConnectorError, Done, Malformed, Outcome, Transient, UnknownOutcome
 from counterflow.store.effects import READS
 
+# What a connector fails with when an answer is not as it was.
+DRIFT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 CALL_SECONDS = 120.0  # a batch is several requests, each with the connection's own timeout
 
 # Surely not applied because of one of them: the others are sent without it.
@@ -40,8 +47,8 @@ async def _call(connector: Connector, effects: Sequence[Effect]) -> list[Outcome
     read = effects[0].kind in READS
     try:
         async with asyncio.timeout(CALL_SECONDS):
-            if isinstance(effects[0].command, Look):
-                return [await _fetch(connector, effect) for effect in effects]
+            if isinstance(effects[0].command, Look) or (read and len(effects) == 1):
+                return [await _read(connector, effect) for effect in effects]
             outcomes = list(await connector.send(effects))
     except ConnectorError as error:
         return error
@@ -53,9 +60,16 @@ async def _call(connector: Connector, effects: Sequence[Effect]) -> list[Outcome
     return outcomes
 
 
-async def _fetch(connector: Connector, effect: Effect) -> Outcome:
-    assert isinstance(effect.command, Look)
-    try:
-        return Done(facts=tuple(await connector.fetch(effect.command.feed, effect.command.ref)))
-    except ConnectorError as error:
-        return error
+async def _read(connector: Connector, effect: Effect) -> Outcome:
+    with hearing() as last:
+        try:
+            if isinstance(effect.command, Look):
+                return Done(facts=tuple(await connector.fetch(effect.command.feed, effect.command.ref)))
+            [outcome] = await connector.send([effect])
+        except ConnectorError as error:
+            outcome = error
+        except DRIFT as error:
+            outcome = Malformed(f"reading it ended with {type(error).__name__}: {error}"[:500])
+    if isinstance(outcome, Malformed):
+        outcome.raw = b"".join(last)
+    return outcome

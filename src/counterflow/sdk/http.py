@@ -13,7 +13,9 @@ Traces come from OpenTelemetry's instrumentation of httpx2; nothing here is need
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Any, Protocol
@@ -64,6 +66,20 @@ _SECRET = re.compile(
     | ( \b eyJ ) [\w-]+ \. [\w-]+ \. [\w-]*
     """
 )
+
+
+_heard: ContextVar[list[bytes] | None] = ContextVar("heard", default=None)
+
+
+@contextmanager
+def hearing() -> Iterator[list[bytes]]:
+    """The body of the last answer inside this block, raw: what an alarm shows when it could not be understood."""
+    last: list[bytes] = []
+    before = _heard.set(last)
+    try:
+        yield last
+    finally:
+        _heard.reset(before)
 
 
 class Limiter(Protocol):
@@ -122,6 +138,8 @@ class Transport:
             raise Transient(f"cannot reach {self._host(url)}: {type(error).__name__}. Check the address") from None
         except httpx2.HTTPError as error:
             raise _lost(write, f"no answer from {self._host(url)}: {type(error).__name__}") from None
+        if (last := _heard.get()) is not None:
+            last[:] = [response.content]
         if response.status_code == 429:
             await self.limiter.pause(retry_after(response))
         return response

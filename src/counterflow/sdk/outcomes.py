@@ -92,6 +92,7 @@ class Malformed(ConnectorError):
     """Their answer to a read, or their delivery, breaks their own contract: raw bytes kept, drift alarm."""
 
     word = "malformed"
+    raw = b""  # what could not be understood; the engine fills it
 
 
 Outcome = Done | Accepted | ConnectorError

@@ -1,8 +1,10 @@
 """How far each feed was read. Cursors of the last while are kept, since rows may appear late behind the newest one."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from psycopg import AsyncConnection
+from psycopg.rows import class_row
 
 
 async def take_due(conn: AsyncConnection, connection: str, feed: str, now: datetime, hold_seconds: float) -> bool:
@@ -27,6 +29,34 @@ async def due(conn: AsyncConnection, now: datetime) -> list[tuple[str, str]]:
     """(connection, feed) of all that should be pulled."""
     found = await conn.execute("SELECT connection, feed FROM pulls WHERE due_at <= %s", (now,), prepare=True)
     return [(row[0], row[1]) for row in await found.fetchall()]
+
+
+@dataclass(frozen=True, slots=True)
+class Pull:
+    """A feed, when a cursor of it was last kept, and what its last pull failed with."""
+
+    connection: str
+    feed: str
+    pulled_at: datetime | None
+    message: str
+
+
+async def make_due(conn: AsyncConnection, connection: str, feed: str, now: datetime) -> list[Pull]:
+    """Make the feeds of a connection ("": of all), or one of them, due now; those that it concerns.
+
+    One that is being pulled keeps its hold: it is read to its end anyway.
+    """
+    async with conn.cursor(row_factory=class_row(Pull)) as cursor:
+        await cursor.execute(
+            """
+            UPDATE pulls p SET due_at = least(p.due_at, %(now)s)
+            WHERE (%(connection)s = '' OR connection = %(connection)s) AND (%(feed)s = '' OR feed = %(feed)s)
+            RETURNING connection, feed, message, (
+                SELECT max(pulled_at) FROM cursors c WHERE c.connection = p.connection AND c.feed = p.feed) AS pulled_at
+            """,
+            {"connection": connection, "feed": feed, "now": now},
+        )
+        return sorted(await cursor.fetchall(), key=lambda pull: (pull.connection, pull.feed))
 
 
 async def set_due(conn: AsyncConnection, connection: str, feed: str, due_at: datetime, message: str = "") -> None:
