@@ -167,7 +167,8 @@ async def a_paid_leg_is_told_as_ours(harness: Harness, feed: str) -> None:
     found: list[Fact] = []
     for item in items(await pages(harness, feed)):
         found += await harness.connector.fetch(item.feed, item.ref) if isinstance(item, Signal) else [item]
-    mine = [fact for fact in found if fact.refs[0] == f"effect:{effect.effect_id}"]
+    ours = [fact for fact in found if fact.refs[0] == f"effect:{effect.effect_id}"]
+    mine = [fact for fact in ours if isinstance(fact.body, RefundReported)]
     told = [fact.body for fact in mine if isinstance(fact.body, RefundReported)]
     assert told, "no RefundReported has our effect as its first reference"
     paid = effect.command
