@@ -22,6 +22,7 @@ from counterflow.engine.quiet import quiet
 from counterflow.intake.pressure import Bounds, Pressure
 from counterflow.intake.receive import Intake, Job, Receipt
 from counterflow.sandbox.town import free_port
+from counterflow.sdk.manifest import Limits
 from counterflow.store import secret
 from counterflow.store.deliveries import Kept
 
@@ -50,7 +51,7 @@ INTAKES: dict[str, type[Intake]] = {"group": Intake, "single": Single, "none": F
 async def serve(url: str, port: str, intake: str) -> None:
     async with lab.opened(url, CLIENTS) as pool:
         taking = INTAKES[intake](pool, {"shop": lab.Nothing()}, lab.now, Pressure(pool, Bounds(inbox=10**9)))
-        accounts = {"shop": Account("shop", "nothing", "live", frozenset())}
+        accounts = {"shop": Account("shop", "nothing", "live", frozenset(), Limits())}
         with tempfile.TemporaryDirectory() as home:
             pepper = secret.load_or_create(Path(home))
         app = make_app(Services(pool, taking, lab.SETTING, accounts, lab.now, pepper))

@@ -133,7 +133,13 @@ def make_api(runtime: Runtime) -> "FastAPI":
     from counterflow.api.services import Account, Services
 
     accounts = {
-        name: Account(name, each.maker.manifest.name, each.environment, each.functions)
+        name: Account(
+            name,
+            each.maker.manifest.name,
+            each.environment,
+            each.functions,
+            runtime.connectors[name].manifest.limits,
+        )
         for name, each in runtime.configuration.connections.items()
     }
     services = Services(

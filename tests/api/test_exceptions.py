@@ -5,7 +5,7 @@ from typing import Any
 
 from counterflow.core.ids import make_id
 from counterflow.engine.parked import By, act_on_effect
-from counterflow.store import exceptions
+from counterflow.store import connections, exceptions
 from counterflow.store.exceptions import Raised
 from tests.api.world import START, World, a_sale
 
@@ -103,6 +103,19 @@ async def test_a_connection_goes_on_when_its_credentials_are_mended(world: World
     ).status_code == 202
     circuits = {c["name"]: c["circuit"] for c in (await world.get("/connections")).json()["items"]}
     assert circuits["shop"] == "closed"
+
+
+async def test_the_limit_of_a_connection_can_be_seen(world: World) -> None:
+    async with world.pool.connection() as conn:
+        for _ in range(3):
+            await connections.spend(conn, "shop", 10.0, 10.0, 20.0, world.now)
+    [shop] = [c for c in (await world.get("/connections")).json()["items"] if c["name"] == "shop"]
+    assert (shop["concurrency"], shop["per_second"], shop["burst"]) == (4, 10.0, 20.0)
+    spent = shop["tokens"]
+    assert spent <= -10.0
+    world.now += timedelta(seconds=2)
+    [shop] = [c for c in (await world.get("/connections")).json()["items"] if c["name"] == "shop"]
+    assert shop["tokens"] == spent + 20.0
 
 
 async def test_parking_hides_it_until_then(world: World) -> None:

@@ -25,7 +25,7 @@ from counterflow.intake.pressure import Bounds, Pressure
 from counterflow.intake.receive import Intake
 from counterflow.policies import default
 from counterflow.sdk.connector import Delivery, Page
-from counterflow.sdk.manifest import Manifest
+from counterflow.sdk.manifest import Limits, Manifest
 from counterflow.sdk.outcomes import AuthFailed, Done, Malformed, Outcome
 from counterflow.store import api_keys, connections, inbox
 from counterflow.store.pool import Pool, make_pool
@@ -200,7 +200,7 @@ async def a_world(url: str, bounds: Bounds | None = None, **more: Any) -> AsyncI
         intake = Intake(pool, shops, clock, Pressure(pool, bounds or Bounds()), 100_000)
         names = {"shop": "test", "shop-2": "test", "live": "production"}
         functions = frozenset({"returns", "stock", "refunds"})
-        accounts = {name: Account(name, "toy", environment, functions) for name, environment in names.items()}
+        accounts = {name: Account(name, "toy", environment, functions, Limits()) for name, environment in names.items()}
         services = Services(pool, intake, setting, accounts, clock, PEPPER, max_body_bytes=100_000, **more)
         app = make_app(services)
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)

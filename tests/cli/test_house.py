@@ -36,6 +36,19 @@ def test_doctor_says_what_to_do(home: Path, command: Command) -> None:
     assert broken.code == 1 and "nobody" in broken.out
 
 
+def test_doctor_names_an_address_to_which_credentials_go_in_the_clear(home: Path, command: Command) -> None:
+    account = 'connector = "warehouse"\ntoken = "t"\nwebhook_secret = "whsec_c2VjcmV0"\nbase_url = "http://{}"\n'
+    places = '[connections.{}.places]\nLEJ1 = "leipzig"\n'
+    text = "".join(
+        f"[connections.{name}]\n{account.format(host)}{places.format(name)}"
+        for name, host in (("near", "127.0.0.1:9"), ("far", "wms.example.com"))
+    )
+    (home / "counterflow.toml").write_text(f"{text}[routes]\nerp = ''\n")
+    rows = command("doctor", "-o", "json").json
+    [lint] = [row for row in rows if "not encrypted" in row["what"]]
+    assert lint["what"].startswith("far: base_url") and "https://" in lint["next_move"] and not lint["fine"]
+
+
 def test_doctor_without_an_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command) -> None:
     monkeypatch.setenv("COUNTERFLOW_HOME", str(tmp_path / "nowhere"))
     ran = command("doctor")

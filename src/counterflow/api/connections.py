@@ -6,13 +6,18 @@ from pydantic import BaseModel
 
 from counterflow.api.route import The, Who, make_router, needs
 from counterflow.api.shapes import Page
+from counterflow.sdk.manifest import Limits
 from counterflow.store import connection_queries
 
 router = make_router("connections")
 
 
 class Connection(BaseModel):
-    """`circuit`: closed lets calls through, open waits until `paused_until`, stopped waits for a person."""
+    """`circuit`: closed lets calls through, open waits until `paused_until`, stopped waits for a person.
+
+    Calls of all workers share a bucket of `burst` tokens that is refilled by `per_second`; `tokens` are left in it now,
+    below zero while calls wait. `concurrency` calls may be under way at once.
+    """
 
     name: str
     connector: str
@@ -28,6 +33,10 @@ class Connection(BaseModel):
     accepted: int
     parked: int
     oldest_at: datetime | None
+    concurrency: int
+    per_second: float
+    burst: float
+    tokens: float
 
 
 @router.get("/connections", **needs("connections.read"))
@@ -56,6 +65,17 @@ async def list_connections(the: The, who: Who) -> Page[Connection]:
                 accepted=row.accepted if row else 0,
                 parked=row.parked if row else 0,
                 oldest_at=row.oldest_at if row else None,
+                concurrency=account.limits.concurrency,
+                per_second=account.limits.per_second,
+                burst=account.limits.burst,
+                tokens=_tokens(row, account.limits, the.clock()),
             )
         )
     return Page(items=items)
+
+
+def _tokens(row: connection_queries.Standing | None, limits: Limits, now: datetime) -> float:
+    if row is None:
+        return limits.burst
+    refilled = limits.per_second * max(0.0, (now - row.refilled_at).total_seconds())
+    return round(min(limits.burst, row.tokens + refilled), 3)

@@ -10,6 +10,7 @@ from counterflow.api.throttle import Throttle
 from counterflow.core.returns.case import Setting
 from counterflow.intake.receive import Intake
 from counterflow.sdk.connector import Clock
+from counterflow.sdk.manifest import Limits
 from counterflow.store.pool import Pool
 
 
@@ -21,6 +22,7 @@ class Account:
     connector: str
     environment: str
     functions: frozenset[str]
+    limits: Limits
 
 
 @dataclass(frozen=True)

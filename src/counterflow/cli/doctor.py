@@ -88,8 +88,23 @@ def _configuration(settings: "Settings") -> "tuple[Configuration | None, list[Fi
         now, broken = None, [str(error)]
     if now is None and not broken:
         broken = ["no policy is in force yet: let one start in the past"]
+    found += _addresses(configuration)
     found += [Finding("policies", False, problem) for problem in broken]
     return configuration, found if broken else [*found, Finding(f"policies: {now.version if now else ''}", True)]
+
+
+def _addresses(configuration: "Configuration") -> list[Finding]:
+    """Addresses to which a credential would travel in the clear."""
+    from urllib.parse import urlsplit
+
+    return [
+        Finding(f"{name}: {field} is not encrypted", False, f"use https:// for {url.hostname}, or a tunnel on loopback")
+        for name, connection in configuration.connections.items()
+        for field, value in connection.config
+        if isinstance(value, str) and value.startswith("http://")
+        for url in [urlsplit(value)]
+        if url.hostname not in ("localhost", "127.0.0.1", "::1")
+    ]
 
 
 async def _database(settings: "Settings") -> tuple[str, list[Finding]]:

@@ -16,6 +16,8 @@ class Standing:
     failures: int
     paused_until: datetime | None
     reason: str
+    tokens: float
+    refilled_at: datetime
     planned: int
     sending: int
     unknown: int
@@ -29,7 +31,7 @@ async def standing(conn: AsyncConnection) -> list[Standing]:
     async with conn.cursor(row_factory=class_row(Standing)) as cursor:
         await cursor.execute(
             """
-            SELECT c.name, c.circuit, c.failures, c.paused_until, c.reason,
+            SELECT c.name, c.circuit, c.failures, c.paused_until, c.reason, c.tokens, c.refilled_at,
                    coalesce(e.planned, 0) AS planned, coalesce(e.sending, 0) AS sending,
                    coalesce(e.unknown, 0) AS unknown, coalesce(e.accepted, 0) AS accepted,
                    coalesce(e.parked, 0) AS parked, e.oldest_at
