@@ -94,6 +94,7 @@ class _Return:
     channel: str
     pieces: list[_Piece]
     receipts: int = 0
+    inspections: int = 0
     over: int = 0  # pieces that nobody had announced
     over_settled: int = 0
     wrong_serial: int = 0
@@ -311,10 +312,9 @@ class Oracle:
                 received.append((1, max(1, each.receipts)))
         legs = Counter[str]()
         if not by_others:
-            paying = [end for end in ends if end.back]
-            for kind, amount in refunded.items():
-                legs["low"] += 1 if amount[0] else 0
-                legs["high"] += len(paying) if kind != "gift_card" else max(1, len(paying))
+            waves = sum(max(1, each.inspections) for each, end in zip(walk.returns, ends, strict=True) if end.back)
+            for amount in refunded.values():
+                legs.update(low=1 if amount[0] else 0, high=waves)  # what is judged apart may be paid apart
         if walk.failed:
             notices["refund_corrected"] = 1
             legs.update(low=1, high=1)
@@ -412,7 +412,8 @@ def _counted(walk: _Story, step: Step) -> None:
 
 
 def _inspected(walk: _Story, step: Step) -> None:
-    _, rows = walk.receipts[step.args["receipt_id"].removeprefix("$").partition(".")[0]]
+    mine, rows = walk.receipts[step.args["receipt_id"].removeprefix("$").partition(".")[0]]
+    mine.inspections += 1
     line = [piece for piece in rows[step.args["line_no"] - 1] if not piece.grade]
     for piece in line[: step.args.get("quantity", len(line))]:
         piece.grade = step.args["grade"]
@@ -494,6 +495,7 @@ def _nothing(walk: _Story, step: Step) -> None:
 
 _ACTS = {
     ("psp", "pay"): _nothing,
+    ("psp", "set_rate"): _nothing,
     ("shop", "issue_gift_card"): _nothing,
     ("shop", "place_order"): _nothing,
     ("odoo", "sell"): _nothing,

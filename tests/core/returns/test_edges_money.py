@@ -250,6 +250,18 @@ def test_edge_057_a_dispute_holds_the_leg_and_a_lost_one_is_not_paid_twice() -> 
     story.tell(DisputeMoved("dp_1", "pi_1", 2000, "lost"), "psp", "psp")
     story.settle()
     assert (story.legs(), story.paid(), story.credited()) == ([], 2000, 2000)
+    story.closed()  # the provider took the money long ago: there is no payout to wait for
+
+
+def test_edge_057_a_refund_that_the_provider_refused_for_a_dispute_is_done_with_when_the_dispute_is_lost() -> None:
+    story = Story()
+    story.refuse = {"PayLeg": "rejected"}
+    story.full()
+    assert story.exceptions() == ["refund_rejected", "refund_unroutable"]
+    story.tell(DisputeMoved("dp_1", "pi_1", 2000, "lost"), "psp", "psp")
+    story.settle()
+    assert (story.exceptions(), story.paid()) == ([], 2000)
+    story.closed()
 
 
 def test_edge_057_a_dispute_that_is_won_releases_the_leg() -> None:

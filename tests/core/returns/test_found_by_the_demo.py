@@ -97,3 +97,11 @@ def test_an_unchanged_request_is_announced_once_however_often_the_channel_saves_
     story = Story().request().settle()
     story.tell(ReturnRequested("shop:return:1", story.sale.sale_ref, (wanted(),), version=9))
     assert story.kinds().count("AnnounceReturn") == 1
+
+
+def test_a_return_that_a_till_took_is_nothing_that_the_shop_knows() -> None:
+    story = Story()
+    story.tell(ReturnRequested("till-1:return:RR-1", story.sale.sale_ref, (wanted(),)), "till-1", "store")
+    story.settle().receive().settle().inspect().settle()
+    told = [*story.commands("UpdateChannel"), *story.commands("PayLeg")]
+    assert told and {command.return_ref for command in told} == {""}

@@ -83,14 +83,14 @@ def answer(work: Work) -> None:
 
 def replace(work: Work) -> None:
     """Order the replacement once it is covered: its goods are payable and a difference, if any, is paid."""
-    sale, request = work.sale, work.request
-    if sale is None or request is None or work.exchange_state != "covered":
+    sale = work.sale
+    if sale is None or work.request is None or work.exchange_state != "covered":
         return
     lines = replacement_lines(work)
     if lines:
         work.plan(
             CreateReplacement(
-                sale.sale_ref, request.return_ref, lines, sale.currency, work.offset_minor, work.customer_pays_minor
+                sale.sale_ref, work.channel_return, lines, sale.currency, work.offset_minor, work.customer_pays_minor
             ),
             "replacement",
             sale.connection,
@@ -136,7 +136,7 @@ def _tell(work: Work, milestone: str, subject: object, results: tuple[UnitResult
     work.plan(
         UpdateChannel(
             work.sale.sale_ref,
-            work.request.return_ref if work.request is not None else "",
+            work.channel_return,
             milestone,
             results,
             amount_minor,

@@ -158,6 +158,8 @@ def _effects(work: Work) -> None:
         if state not in ("rejected", "parked"):
             continue
         report, at = work.outcomes[effect.effect_id][-1]
+        if isinstance(effect.command, PayLeg) and state == "rejected" and _covered(work, effect.command.leg_id):
+            continue  # somebody else has paid meanwhile (a lost dispute): nothing is left to be done by another way
         kind = "refund_rejected" if isinstance(effect.command, PayLeg) and state == "rejected" else "effect_stopped"
         if effect.kind == "CreateReplacement":
             kind = "replacement_failed"
@@ -168,11 +170,9 @@ def _effects(work: Work) -> None:
 
 
 def _legs(work: Work) -> None:
-    due = work.entitled_minor - work.offset_minor
     for leg in work.legs.values():
         if leg.state in ("failed_after_success", "failed", "reversed") and leg.origin == "ours":
-            others = (other for other in work.legs.values() if other is not leg and other.state not in LEG_DEAD)
-            if sum(other.amount_minor for other in others) < due:
+            if not _covered(work, leg.leg_id):
                 work.trouble(
                     "refund_failed",
                     leg.leg_id,
@@ -198,6 +198,12 @@ def _legs(work: Work) -> None:
                 "the marketplace has refunded before the goods are back: claim it there if they do not come",
                 leg.amount_minor,
             )
+
+
+def _covered(work: Work, leg_id: str) -> bool:
+    """The legs beside this one pay all that is owed."""
+    others = (leg for leg in work.legs.values() if leg.leg_id != leg_id and leg.state not in LEG_DEAD)
+    return sum(leg.amount_minor for leg in others) >= work.entitled_minor - work.offset_minor
 
 
 def _still_out(work: Work) -> bool:

@@ -222,9 +222,9 @@ def _disputed(work: Work, dispute_ref: str) -> None:
                 continue  # all cases over the payment hear of it, one of them has counted it
             tender = "marketplace" if fact.origin == "marketplace" else "card"
             leg = _observe(work, fact, dispute_ref, body.payment_ref, body.amount_minor, tender)
-            leg.move("succeeded", fact.occurred_at)
             leg.reason = "dispute lost"
-            _settle_itself(leg, fact.occurred_at)
+            # The provider took it from our balance when the dispute began: no payout of ours names it as a refund.
+            leg.move("settled", fact.occurred_at)
         elif body.phase == "won":
             lost = work.legs.get(make_id("rl", work.case_id, dispute_ref))
             if lost is not None:

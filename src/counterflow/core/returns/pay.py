@@ -173,7 +173,7 @@ def _issue(work: Work, intent: Intent, n: int, leg: PlannedLeg) -> int:
             rail=leg.rail,
             payment_ref=leg.payment_ref,
             order_ref=sale.sale_ref,
-            return_ref=work.request.return_ref if work.request is not None else "",
+            return_ref=work.channel_return,
             amount_minor=leg.amount_minor,
             currency=sale.currency,
             allocation=leg.allocation,

@@ -247,6 +247,13 @@ class Work:
             request.authorised_by_channel or self.request_connection.startswith(CONSOLE)
         )
 
+    @property
+    def channel_return(self) -> str:
+        """The return as the sale's own channel knows it; empty where it was asked for elsewhere (a till, our API)."""
+        request, sale = self.request, self.sale
+        own = request is not None and sale is not None and self.request_connection == sale.connection
+        return request.return_ref if own and request is not None else ""
+
     def trouble(
         self, kind: str, subject: str, message: str, impact_minor: int = 0, since: datetime | None = None
     ) -> None:
