@@ -3,7 +3,8 @@
     odoo-bin shell -d stories --no-http < seed.py
 
 It makes the company of the simulated world (its currency, accounts, journals, places, goods, one customer) and the
-dedicated user with the least rights that the connector needs, and prints that user's API key at the end.
+dedicated user with the least rights that the connector needs, and prints the API keys of the administrator and, last,
+of that user.
 See docs/guides/real-odoo.md.
 """
 
@@ -141,9 +142,13 @@ def seed(env):
         )
     )
     until = datetime.datetime.now() + datetime.timedelta(days=89)  # noqa: DTZ005 - Odoo wants it naive
-    key = env["res.users.apikeys"].with_user(user)._generate("rpc", "counterflow", until)
+    admin = env.ref("base.user_admin")  # for what that user may not do: the live proof makes products and accounts
+    keys = {
+        who: env["res.users.apikeys"].with_user(who)._generate("rpc", "counterflow", until) for who in (admin, user)
+    }
     env.cr.commit()
-    print(f"API key of {user.name}: {key}")
+    for who, key in keys.items():
+        print(f"API key of {who.name}: {key}")
 
 
 seed(env)  # noqa: F821

@@ -1,11 +1,32 @@
-"""The conformance kit on one connector."""
+"""The conformance kit on one connector, and its live proof on a real system."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from counterflow.cli.failures import FAILED, NOT_FOUND, Stop
 from counterflow.cli.shell import Out, show
 
+_Key = Annotated[str, Parameter(env_var="COUNTERFLOW_LIVE_KEY")]
+_AdminKey = Annotated[str, Parameter(env_var="COUNTERFLOW_LIVE_ADMIN_KEY")]
 
-def conformance(name: str, *, faults: int = 1000, output: Out = "table") -> int:
-    """Run every check of the kit on an installed connector, against its own simulator.
+
+def conformance(
+    name: str,
+    *,
+    faults: int = 1000,
+    url: str = "",
+    db: str = "",
+    key: _Key = "",
+    admin_key: _AdminKey = "",
+    login: str = "",
+    admin_login: str = "admin",
+    only: str = "",
+    output: Out = "table",
+) -> int:
+    """Run every check of the kit on an installed connector, against its own simulator; with --url its live proof.
+
+    Take a test system for the live proof: it sets up data of its own there, sells, returns and books.
 
     Parameters
     ----------
@@ -13,11 +34,28 @@ def conformance(name: str, *, faults: int = 1000, output: Out = "table") -> int:
         The connector, as `counterflow connectors list` prints it.
     faults
         How many random faults the soak goes through, over all commands.
+    url
+        A real system, as http://127.0.0.1:8069.
+    db
+        Its database, where it serves several.
+    key
+        The key of the user that the connector works as.
+    admin_key
+        The key of a user who may set things up; without it the first one has to be allowed to.
+    login
+        The name of the first user, where a key alone does not say it (Odoo 18).
+    admin_login
+        The name of the second.
+    only
+        Of the live proof only the points whose name has these words.
     """
-    from counterflow.sdk.testing.check import run
+    from counterflow.sdk.testing.check import Target, live, run
 
     try:
-        results = run(name, faults)
+        if url:
+            results = live(name, Target(url, db, key, admin_key, login, admin_login), only)
+        else:
+            results = run(name, faults)
     except LookupError as error:
         raise Stop(NOT_FOUND, str(error).strip("'\"")) from None
     show(results, ("point", "outcome", "case", "message"), output)

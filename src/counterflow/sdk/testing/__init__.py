@@ -3,12 +3,26 @@
 A connector's package has a module `conformance` with a class `Harness(counterflow.sdk.testing.Harness)`. Then
 
     counterflow conformance NAME                                     runs every check that applies
+    counterflow conformance NAME --url URL --key KEY                 the live proof, where it has a module `live`
     class TestAcme(ConnectorConformance): Harness = AcmeHarness      runs the same under pytest
 
 (`ConnectorConformance` is in `counterflow.sdk.testing.conformance`, the only module here that needs pytest.)
 """
 
-from counterflow.sdk.testing.check import Case, Result, Skipped, cases, harness_of, run, run_harness
+from counterflow.sdk.testing.check import Case, Result, Skipped, Target, cases, harness_of, live, run, run_harness
 from counterflow.sdk.testing.harness import CONNECTION, File, Harness
 
-__all__ = ["CONNECTION", "Case", "File", "Harness", "Result", "Skipped", "cases", "harness_of", "run", "run_harness"]
+__all__ = [
+    "CONNECTION",
+    "Case",
+    "File",
+    "Harness",
+    "Result",
+    "Skipped",
+    "Target",
+    "cases",
+    "harness_of",
+    "live",
+    "run",
+    "run_harness",
+]

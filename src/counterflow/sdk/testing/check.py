@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 
@@ -77,10 +77,22 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    point: int
+    point: int  # of `POINTS`; of a live proof the number of its own point
     case: str
     outcome: str  # passed | failed | skipped
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A real system for a live proof: where it is, our user's key, and that of somebody who may set things up."""
+
+    url: str
+    database: str = ""
+    key: str = field(default="", repr=False)
+    admin_key: str = field(default="", repr=False)  # empty: our user may do everything
+    login: str = ""  # where a key alone does not say whose it is
+    admin_login: str = ""
 
 
 CHECKS: list[Check] = []
@@ -140,13 +152,34 @@ def run(name: str, faults: int = 0) -> list[Result]:
     return run_harness(type(harness.__name__, (harness,), {"faults": faults}) if faults else harness)
 
 
-def harness_of(name: str) -> type[Harness]:
-    """The class `Harness` in the module `conformance` beside the object that the entry point `name` names."""
+def live(name: str, target: Target | None = None, only: str = "") -> list[Result]:
+    """The live proof of a connector: on the target, or (None) on its own simulator; `only` chooses points by words.
+
+    Its module `live` has `async def prove(target, only)`. Raises LookupError when it has none, and ConnectorError when
+    the target cannot be used.
+    """
+    module = f"{_package(name)}.live"
+    try:
+        prove = import_module(module).prove
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise LookupError(f"connector {name!r} has no live proof: leave out --url to use its simulator") from None
+    results: list[Result] = asyncio.run(prove(target, only))
+    return results
+
+
+def _package(name: str) -> str:
     found = entry_points(group="counterflow.connectors", name=name)
     if not found:
         known = ", ".join(sorted(point.name for point in entry_points(group="counterflow.connectors")))
         raise LookupError(f"no connector {name!r} is installed: use one of {known}")
-    module = f"{next(iter(found)).module}.conformance"
+    return next(iter(found)).module
+
+
+def harness_of(name: str) -> type[Harness]:
+    """The class `Harness` in the module `conformance` beside the object that the entry point `name` names."""
+    module = f"{_package(name)}.conformance"
     try:
         harness: type[Harness] = import_module(module).Harness
     except ModuleNotFoundError as error:

@@ -109,6 +109,13 @@ class Tax(Model):
     }
     computed = {"price_include": lambda rec: rec.row.get("price_include_override") == "tax_included"}
 
+    def prepare(self, env: Env, vals: Vals) -> Vals:
+        """Of the repartition only the account that the tax is booked on; without one it is the line's own in Odoo."""
+        vals.pop("refund_repartition_line_ids", None)
+        shares = [command[2] for command in vals.pop("invoice_repartition_line_ids", [])]
+        accounts = [share["account_id"] for share in shares if share.get("account_id")]
+        return {**vals, "_account_id": accounts[0]} if accounts else vals
+
 
 def default_journal(env: Env, kind: str) -> Rec:
     found = env.search("account.journal", [("type", "=", kind)], limit=1)

@@ -82,7 +82,7 @@ def _new_product(env: Env, item: Vals) -> Rec:
             "default_code": item["sku"],
             "barcode": item.get("barcode") or False,
             "type": "service" if service else "consu",
-            "is_storable": not service and not kit,
+            "is_storable": not service,  # also a kit: without it Odoo takes no cost of it
             "categ_id": category,
             "tracking": item.get("tracking", "none"),
             "list_price": float(item.get("price", 0)),

@@ -254,6 +254,7 @@ def sync(move: Rec) -> None:
             for tax_id, amount in per_tax.items():
                 taxes[tax_id] = taxes.get(tax_id, 0.0) + amount
             base.append([subtotal, sorted(per_tax)])
+    taxes |= _round_globally(move, sign, digits, rate)
     # A tax line corrected by hand survives until its base changes.
     if move.row.get("_base") != base:
         move.set(_base=base)
@@ -290,6 +291,28 @@ def sync(move: Rec) -> None:
             balance=-rounded(sum(line.balance for line in others)),
             date_maturity=move.raw("invoice_date") or env.today,
         )
+
+
+def _round_globally(move: Rec, sign: int, digits: int, rate: float) -> dict[int, float]:
+    """The taxes of the document as a whole, as a new database has it; the cent that a line is off goes to the largest.
+
+    Only for prices that include their one tax; the others are the same either way in what is recorded.
+    """
+    groups: dict[int, list[Rec]] = {}
+    for line in move.line_ids:
+        if line.display_type == "product" and len(line.tax_ids) == 1 and line.tax_ids[0].price_include:
+            groups.setdefault(line.tax_ids[0].id, []).append(line)
+    taxes = {}
+    for id, lines in groups.items():
+        percent = lines[0].tax_ids[0].amount
+        gross = sum(line.price_unit * line.quantity * (1 - line.discount / 100) for line in lines)
+        taxes[id] = rounded(gross * percent / (100 + percent), digits)
+        off = rounded(rounded(gross, digits) - taxes[id] - sum(line.price_subtotal for line in lines), digits)
+        if off:
+            largest = max(lines, key=lambda line: abs(line.price_subtotal))
+            amount = rounded(sign * (largest.price_subtotal + off), digits)
+            largest.set(amount_currency=amount, balance=rounded(amount / rate))
+    return taxes
 
 
 def line_amounts(line: Rec, digits: int) -> tuple[float, dict[int, float]]:
@@ -340,8 +363,7 @@ def _cost_of_goods(move: Rec) -> None:
     env, sign = move.env, OUTBOUND[move.move_type]
     for line in [line for line in move.line_ids if line.display_type == "product" and line.product_id]:
         product = line.product_id
-        kit = kit_of(product)
-        if not (product.is_storable or kit) or product.categ_id.property_valuation != "real_time":
+        if not product.is_storable or product.categ_id.property_valuation != "real_time":
             continue
         unit = _original_cost(move, line)
         # An invoice credits the stock account, a credit note debits it, both at the cost at which the goods left.
