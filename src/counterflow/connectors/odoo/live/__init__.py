@@ -24,6 +24,7 @@ from counterflow.connectors.odoo.live.person import Person, Refused
 from counterflow.connectors.odoo.live.proof import POINTS, Point, Proof
 from counterflow.connectors.odoo.live.wire import Wire
 from counterflow.connectors.odoo.simulator import create_app
+from counterflow.sdk.outcomes import Rejected
 from counterflow.sdk.simulator import Clock, World
 from counterflow.sdk.testing import Result
 from counterflow.sdk.testing.check import Target
@@ -40,7 +41,7 @@ def points(only: str = "") -> list[Point]:
 
 @asynccontextmanager
 async def proof(target: Target | None = None) -> AsyncIterator[Proof]:
-    """A company in the Odoo of the target, or in a fresh simulated one. Raises Refused with what is missing."""
+    """A company in the Odoo of the target, or in a fresh simulated one. Raises Rejected when it cannot be made."""
     world = World("odoo", None, Clock()) if target is None else None
     network: httpx2.AsyncBaseTransport
     if world is not None:
@@ -53,14 +54,18 @@ async def proof(target: Target | None = None) -> AsyncIterator[Proof]:
         assert target is not None
         network = httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_connections=4))
         person = Person(target.url, target.database, target.admin_key or target.key, target.admin_login)
-    await person.arrive()
     access: dict[str, Any] = {
         "base_url": target.url,
         "database": target.database,
         "api_key": target.key,
         "login": target.login,
     }
-    company = await found(person, _run())
+    try:
+        await person.arrive()
+        company = await found(person, _run())
+    except Refused as error:
+        await person.aclose()
+        raise Rejected(f"the proof cannot set up its company: {error}. An administrator's key can") from None
     made = Proof(person, company, Wire(network), access)
     booked = await person.call("account.move.line", "search", domain=[], order="id desc", limit=1)
     made.floor = booked[0] if booked else 0
@@ -101,4 +106,4 @@ def _run() -> str:
     return word
 
 
-__all__ = ["Point", "Refused", "points", "proof", "prove"]
+__all__ = ["Point", "points", "proof", "prove"]

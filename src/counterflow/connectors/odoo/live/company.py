@@ -155,7 +155,10 @@ async def _accounts(company: Company) -> None:
 
 
 async def _tax(company: Company) -> int:
-    shares = [{"repartition_type": "base"}, {"repartition_type": "tax", "account_id": company.accounts["tax"]}]
+    shares: list[dict[str, Any]] = [
+        {"repartition_type": "base"},
+        {"repartition_type": "tax", "account_id": company.accounts["tax"]},
+    ]
     repartition = [[0, 0, {"factor_percent": 100, **share}] for share in shares]
     values = {
         "amount": 19.0,

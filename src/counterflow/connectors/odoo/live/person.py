@@ -9,14 +9,12 @@ from typing import Any
 
 import httpx2
 
-from counterflow.sdk.outcomes import ConnectorError
-
 Row = dict[str, Any]
 _TIMEOUT_SECONDS = 120.0
 _MODEL_LEVEL = ("create", "search", "search_read", "search_count", "fields_get", "load", "default_get")
 
 
-class Refused(ConnectorError):
+class Refused(Exception):
     """Odoo refused; the message is its own."""
 
 
