@@ -181,7 +181,8 @@ def _exactly_once(support: Any) -> str:
     hours = support.key_retention_seconds // 3600
     kept = f", keys kept {hours} h" if hours else ""
     settle = f", looked up after {support.settle_seconds:g} s" if support.settle_seconds else ""
-    return f"{support.idempotency.name.lower()}{kept}{settle}"
+    blind = "" if support.findable else ", never looked up"
+    return f"{support.idempotency.name.lower()}{kept}{settle}{blind}"
 
 
 def values() -> str:

@@ -1,5 +1,7 @@
 """Exactly once outside: what was lost on the way is looked up before anything is sent again."""
 
+import json
+
 import httpx2
 import pytest
 
@@ -242,3 +244,63 @@ async def test_goodwill_after_the_fact_is_a_second_payment(fresh_database):
         await world.tell(request("R1"), goodwill("R1", 1), goodwill("R1", 2))
         await world.settle()
         assert len(world.psp.applied) == 3
+
+
+DAY = 86_400
+BLIND = {"PayLeg": Support(Idempotency.NATIVE, key_retention_seconds=7 * DAY, findable=False)}
+
+
+async def test_what_cannot_be_looked_up_goes_out_again_under_its_key_while_they_keep_it(fresh_database):
+    psp = FakePsp(BLIND, faults=[times(2, Fault(LOST, applies=True))])
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        for _ in range(3):
+            await world.later(60)
+        assert await reports(world) == ["done"] and psp.finds == []
+        assert len(psp.sends) == 3 and len(set(psp.sends)) == 1
+
+
+async def test_after_the_key_may_be_forgotten_it_goes_to_a_person_and_not_out(fresh_database):
+    """The answer was lost, then the connection stood still for longer than they keep keys."""
+    psp = FakePsp(BLIND, faults=[times(1, Fault(LOST, applies=True))])
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        await world.later(8 * DAY)
+        await world.settle()
+        assert len(psp.sends) == 1, "a second send could have been a second refund"
+        assert await world.one("SELECT status, word FROM effects") == ("parked", "unknowable")
+        assert await reports(world) == ["parked"]
+        assert await world.one("SELECT kind FROM exceptions WHERE status = 'open'") == "effect_parked"
+
+
+async def test_a_first_send_may_be_late(fresh_database):
+    """Decided long ago and never sent: nothing can be doubled."""
+    psp = FakePsp(BLIND, faults=[times(1, Fault(RateLimited("come in ten days", retry_after=10 * DAY)))])
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        await world.later(11 * DAY)
+        assert await reports(world) == ["done"]
+
+
+async def test_what_was_heard_answers_for_a_look_up(fresh_database, monkeypatch):
+    """Accepted, and nobody can be asked: what a webhook told the case closes the effect, and nothing is sent."""
+    psp = FakePsp(BLIND)
+
+    async def accepts(effects):
+        psp.sends += [effect.effect_id for effect in effects]
+        return [Accepted("psp:refund:1") for _ in effects]
+
+    monkeypatch.setattr(psp, "send", accepts)
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        await world.later(3600)
+        assert await world.one("SELECT status FROM effects") == "accepted"
+        legs = json.dumps([{"effect_id": psp.sends[0], "state": "succeeded", "refund_ref": "psp:refund:1"}])
+        await world.rows(f"UPDATE cases SET view = jsonb_set(view, '{{legs}}', '{legs}') RETURNING case_id")
+        await world.later(700)
+        assert await world.one("SELECT status, ref FROM effects") == ("done", "psp:refund:1")
+        assert len(psp.sends) == 1 and psp.finds == []

@@ -21,13 +21,13 @@ from counterflow.core.ids import make_id
 from counterflow.engine import circuit
 from counterflow.engine.choose import choose
 from counterflow.engine.commit import outcome_fact, outcome_shard
-from counterflow.engine.send import find, send
-from counterflow.engine.verdict import READ, Verdict, after_crash, after_find, after_send
+from counterflow.engine.send import find, heard, send
+from counterflow.engine.verdict import KEY_GONE, READ, Verdict, after_crash, after_find, after_send, key_gone
 from counterflow.intake.accept import accept
 from counterflow.sdk.connector import Clock, Connector
 from counterflow.sdk.manifest import Idempotency, Support
-from counterflow.sdk.outcomes import Done, Malformed, Outcome, RateLimited
-from counterflow.store import connections, deliveries, effects, exceptions, inbox
+from counterflow.sdk.outcomes import Done, Malformed, Outcome, RateLimited, UnknownOutcome
+from counterflow.store import cases, connections, deliveries, effects, exceptions, inbox
 from counterflow.store.deliveries import Kept
 from counterflow.store.effects import READS, Claimed, Result
 from counterflow.store.exceptions import Raised
@@ -162,7 +162,11 @@ class EffectDrain:
 
     async def _send(self, group: Sequence[Claimed]) -> None:
         started = self.clock()
-        outcomes = await send(self.connector, [claimed.effect for claimed in group])
+        outcomes: list[Outcome]
+        if any(key_gone(claimed, self.support(claimed.effect.kind), started) for claimed in group):
+            outcomes = [UnknownOutcome(KEY_GONE)] * len(group)  # a second send could be a second refund
+        else:
+            outcomes = await send(self.connector, [claimed.effect for claimed in group])
         now = self.clock()
         self.ended.append(
             [
@@ -173,7 +177,11 @@ class EffectDrain:
 
     async def _find(self, claimed: Claimed) -> None:
         started = self.clock()
-        outcome, raised = await find(self.connector, claimed.effect)
+        if self.support(claimed.effect.kind).findable:
+            outcome, raised = await find(self.connector, claimed.effect)
+        else:
+            async with self.pool.connection() as conn:
+                outcome, raised = heard(await cases.get(conn, claimed.effect.owner), claimed.effect.effect_id)
         now = self.clock()
         verdict = after_find(claimed, outcome, self.support(claimed.effect.kind), now, raised)
         self.ended.append([self._ended(claimed, verdict, "find", started, now, outcome)])

@@ -5,12 +5,23 @@ itself fails: most often a field has gone that it relied on.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from counterflow.core.effects import Effect, Look
+from counterflow.core.returns.states import LEG_DEAD, LEG_PAID
 from counterflow.sdk.connector import Connector
 from counterflow.sdk.http import hearing
-from counterflow.sdk.outcomes import ConnectorError, Done, Malformed, Outcome, Transient, UnknownOutcome
+from counterflow.sdk.outcomes import (
+    Accepted,
+    ConnectorError,
+    Done,
+    Malformed,
+    Outcome,
+    Rejected,
+    Transient,
+    UnknownOutcome,
+)
 from counterflow.store.effects import READS
 
 # What a connector fails with when an answer is not as it was.
@@ -41,6 +52,21 @@ async def find(connector: Connector, effect: Effect) -> tuple[Outcome | None, bo
         return error, True
     except Exception as error:
         return Transient(f"the look-up failed: {type(error).__name__}: {error}"[:500]), True
+
+
+def heard(case: Mapping[str, Any] | None, effect_id: str) -> tuple[Outcome, bool]:
+    """As `find`, where there is nobody to ask: what a webhook or a file has told its case of this leg meanwhile."""
+    legs = case["view"].get("legs", ()) if case else ()
+    leg: Mapping[str, str] = next((leg for leg in legs if leg.get("effect_id") == effect_id), {})
+    state, ref = leg.get("state", ""), leg.get("refund_ref", "")
+    if state in LEG_PAID:
+        return Done(ref), False
+    if state in LEG_DEAD:
+        why = leg.get("reason") or state.replace("_", " ")
+        return Rejected(f"refund {ref} did not go through: {why}. Pay another way", code=state), False
+    if state == "accepted":
+        return Accepted(ref), False
+    return UnknownOutcome("nothing was heard of it yet: a webhook or the settlement file tells"), True
 
 
 async def _call(connector: Connector, effects: Sequence[Effect]) -> list[Outcome] | ConnectorError:

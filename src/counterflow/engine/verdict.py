@@ -7,7 +7,8 @@
 | not there    |                                           | same key goes out again               |
 | transient    | again after a back-off, bounded           | asked again after a back-off          |
 | rate_limited | again when they say, not counted          | asked again when they say             |
-| unknown      | asked about; reads and states go again    | asked again after a back-off          |
+| unknown      | asked about; reads and states go again,   | asked again after a back-off          |
+|              | and what has a kept key and no look-up    |                                       |
 | rejected, conflict, not_found | rejected                 | as after a send if they answered so   |
 | auth_failed  | kept, the connection stops                | kept, the connection stops            |
 | malformed    | a read is parked; a write is unknown      | asked again after a back-off          |
@@ -28,6 +29,7 @@ BACK_OFF_SECONDS_MOST = 600.0
 ACCEPTED_LOOK_SECONDS = 30.0
 
 READ = Support(Idempotency.STATE)
+KEY_GONE = "the other side may have forgotten our key and shows nothing by it: look there, then discard it or wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ def after_send(claimed: Claimed, outcome: Outcome, support: Support, now: dateti
         return _success(claimed, outcome, now)
     word, message, code = outcome.word, outcome.message, outcome.code
     read = claimed.effect.kind in READS
-    repeatable = read or support.idempotency is Idempotency.STATE
+    repeatable = read or support.idempotency is Idempotency.STATE or not support.findable
     if word in ("rejected", "conflict", "not_found"):
         return Verdict("rejected", word, None, "rejected", message, code or word)
     if isinstance(outcome, RateLimited):
@@ -61,6 +63,8 @@ def after_send(claimed: Claimed, outcome: Outcome, support: Support, now: dateti
         return Verdict("planned", word, now, "", message, code, counted=False)
     if word == "malformed" and read:
         return Verdict("parked", word, None, "parked", message, code or word)
+    if word != "transient" and key_gone(claimed, support, now):
+        return _nobody_can_tell(message)
     if word == "transient" or repeatable:
         return _again(claimed, word, message, code, now)
     if support.idempotency is Idempotency.NONE:
@@ -92,11 +96,18 @@ def after_find(claimed: Claimed, outcome: Outcome | None, support: Support, now:
 def after_crash(claimed: Claimed, support: Support, now: datetime) -> Verdict:
     """The worker that was sending it is dead."""
     message = "the worker ended while it was being sent"
-    if claimed.effect.kind in READS or support.idempotency is Idempotency.STATE:
+    gone = key_gone(claimed, support, now)
+    if claimed.effect.kind in READS or support.idempotency is Idempotency.STATE or not (support.findable or gone):
         return Verdict("planned", "transient", now, "", message)
-    if support.idempotency is Idempotency.NONE:
+    if support.idempotency is Idempotency.NONE or gone:
         return _nobody_can_tell(message)
     return Verdict("unknown", "unknown", now + timedelta(seconds=support.settle_seconds), "unknown", message)
+
+
+def key_gone(claimed: Claimed, support: Support, now: datetime) -> bool:
+    """Whether it went out so long ago that the same key is no protection any more, and nothing can be asked."""
+    kept = timedelta(seconds=support.key_retention_seconds)
+    return not support.findable and claimed.first_sent_at is not None and now - claimed.first_sent_at >= kept
 
 
 def jittered(claimed: Claimed, n: int) -> float:

@@ -67,11 +67,21 @@ class Context:
     network: httpx2.AsyncBaseTransport | None = None  # tests put a simulator here; None: the real network
 
     def transport(
-        self, base_url: str, *, headers: Mapping[str, str] | None = None, timeout_seconds: float = 10.0
+        self,
+        base_url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        timeout_seconds: float = 10.0,
+        max_bytes: int = 20_000_000,
     ) -> Transport:
-        """HTTP to one base URL, with this connection's limit."""
+        """HTTP to one base URL, with this connection's limit. `max_bytes`: the largest answer that is taken."""
         return Transport(
-            base_url, headers=headers, timeout_seconds=timeout_seconds, limiter=self.limiter, transport=self.network
+            base_url,
+            headers=headers,
+            timeout_seconds=timeout_seconds,
+            limiter=self.limiter,
+            transport=self.network,
+            max_bytes=max_bytes,
         )
 
 

@@ -10,6 +10,8 @@ class Idempotency(StrEnum):
     """How a write of this command is made exactly once.
 
     NATIVE: the other side keeps our key, so within `key_retention_seconds` the same send is safe; afterwards look up.
+            Where they show nothing by our key (`Support.findable` is false) the same send is all there is, and later a
+            person decides, unless a webhook or a file has told.
     LOOKUP: `find` sees our natural key; always look up before a second send.
     STATE: the call sets a state and may be repeated (a status, a tag, an announcement under our key).
     NONE: neither; an unknown outcome goes to a person.
@@ -30,6 +32,7 @@ class Support:
     key_max_length: int = 255
     batch: int = 1  # effects of this kind that one send may carry
     settle_seconds: float = 0.0  # after an unknown outcome: how long the other side can still commit
+    findable: bool = True  # False: they have no request that tells whether it was done; `find` always raises
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +115,6 @@ def problems(manifest: Manifest) -> list[str]:
     for name, support in manifest.commands.items():
         if support.idempotency is Idempotency.NATIVE and support.key_retention_seconds <= 0:
             found.append(f"command {name} keeps keys natively: say for how long (key_retention_seconds)")
+        if not support.findable and (support.idempotency is not Idempotency.NATIVE or name != "PayLeg"):
+            found.append(f"command {name} cannot be looked up: only a PayLeg under a native key may be sent so")
     return found

@@ -176,7 +176,9 @@ async def record(conn: AsyncConnection, results: Sequence[Result]) -> dict[str, 
         """
         UPDATE effects e SET status = t.status, not_before = coalesce(t.not_before, e.not_before), word = t.word,
                message = t.message, code = t.code, ref = CASE WHEN t.ref = '' THEN e.ref ELSE t.ref END,
-               attempts = e.attempts - t.uncounted, looks = e.looks + t.looked, worker = '', lease = '',
+               attempts = e.attempts - t.uncounted,
+               first_sent_at = CASE WHEN e.attempts > t.uncounted OR e.kind = 'Look' THEN e.first_sent_at END,
+               looks = e.looks + t.looked, worker = '', lease = '',
                done_at = CASE WHEN t.status = 'done' THEN t.ended_at ELSE e.done_at END
         FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::text[], %s::text[],
                     %s::text[], %s::integer[], %s::integer[], %s::timestamptz[])
@@ -322,11 +324,15 @@ async def get(conn: AsyncConnection, effect_id: str) -> Claimed | None:
 
 
 async def set_by_person(conn: AsyncConnection, effect_id: str, status: str, message: str, now: datetime) -> int:
-    """Write what a person decided, starting the count of attempts anew; a number that is new for each such act."""
+    """Write what a person decided, starting the count of attempts anew; a number that is new for each such act.
+
+    Who takes up what was parked or refused has looked that it did not happen: it counts as not sent yet.
+    """
     found = await conn.execute(
         """
-        UPDATE effects SET status = %s, message = %s, attempts = 0, not_before = %s,
-               looks = looks + 1 WHERE effect_id = %s RETURNING looks
+        UPDATE effects SET status = %s, message = %s, attempts = 0, not_before = %s, looks = looks + 1,
+               first_sent_at = CASE WHEN status NOT IN ('parked', 'rejected') OR kind = 'Look' THEN first_sent_at END
+        WHERE effect_id = %s RETURNING looks
         """,
         (status, message, now, effect_id),
     )

@@ -117,6 +117,18 @@ class Harness:
         """From now on the outside delivers these bytes under that name."""
         raise NotImplementedError
 
+    async def ripen(self) -> None:
+        """Let come what the outside tells only later: a batch closes, a report is written."""
+
+    def tampered(self, delivery: Delivery) -> list[Delivery]:
+        """The delivery with something changed that its signature covers; by default any bit of the body."""
+        body, size = delivery.body, len(delivery.body)
+        flipped = [
+            body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
+            for place in sorted({0, size // 3, size // 2, size - 1})
+        ]
+        return [replace(delivery, body=changed) for changed in (*flipped, body + b" ")]
+
     def unknown_topic(self) -> bytes:
         """A well-formed body of a kind that the connector does not know."""
         return b'{"id": "evt_unknown", "type": "thing.happened", "created": 1, "data": {"object": {"id": "th_1"}}}'

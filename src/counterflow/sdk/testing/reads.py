@@ -164,16 +164,16 @@ async def a_paid_leg_is_told_as_ours(harness: Harness, feed: str) -> None:
     """The refund that we made comes back with our key first, under the reference that the send gave, to the cent."""
     effect = await harness.sample("PayLeg")
     sent = await attempt(harness, effect)
+    await harness.ripen()
     found: list[Fact] = []
     for item in items(await pages(harness, feed)):
         found += await harness.connector.fetch(item.feed, item.ref) if isinstance(item, Signal) else [item]
-    ours = [fact for fact in found if fact.refs[0] == f"effect:{effect.effect_id}"]
-    mine = [fact for fact in ours if isinstance(fact.body, RefundReported)]
-    told = [fact.body for fact in mine if isinstance(fact.body, RefundReported)]
+    mine = [fact for fact in found if fact.refs[0] == f"effect:{effect.effect_id}"]
+    told = [(fact, fact.body) for fact in mine if isinstance(fact.body, RefundReported)]
     assert told, "no RefundReported has our effect as its first reference"
     paid = effect.command
     assert isinstance(paid, PayLeg)
-    for fact, body in zip(mine, told, strict=True):
+    for fact, body in told:
         assert (fact.origin, body.key) == ("ours", effect.effect_id), "its origin and key do not say that it is ours"
         assert body.refund_ref == getattr(sent, "ref", ""), "the fact and the outcome name the refund differently"
         assert (body.amount_minor, body.currency) == (paid.amount_minor, paid.currency), "the amounts differ"

@@ -1,7 +1,8 @@
 """The engine's rule for a write, as short as it can be said: what a connector's answers have to be good for.
 
 rate limited: wait, send again        transient: send again        a word that says "never": stop
-unknown: a state is sent again; else only a look-up decides, and "not there" lets the same key out again
+unknown: a state, and what cannot be looked up, is sent again under its key; else only a look-up decides, and
+"not there" lets the same key out again
 """
 
 from counterflow.core.effects import Effect
@@ -50,7 +51,7 @@ async def carry_out(harness: Harness, effect: Effect, outcome: Outcome | None = 
     if outcome is not None and not unknown and word(outcome) not in AGAIN:
         return outcome
     for _ in range(TRIES):
-        if unknown and support.idempotency is not Idempotency.STATE:
+        if unknown and support.idempotency is not Idempotency.STATE and support.findable:
             assert support.idempotency is not Idempotency.NONE, "an unknown outcome of such a command is for a person"
             harness.clock.advance(support.settle_seconds)
             found = await look_up(harness, effect)

@@ -45,7 +45,7 @@ async def applied_once(harness: Harness, kind: str) -> None:
     await once(harness, effect, await attempt(harness, effect))
 
 
-@check(6, writing(lambda support: support.idempotency in (NATIVE, LOOKUP)))
+@check(6, writing(lambda support: support.idempotency in (NATIVE, LOOKUP) and support.findable))
 async def find_tells_what_send_did(harness: Harness, kind: str) -> None:
     """`find` is "not there" before and the same success with the same reference after; it changes nothing."""
     effect, other = await harness.sample(kind), await harness.sample(kind)
@@ -57,6 +57,17 @@ async def find_tells_what_send_did(harness: Harness, kind: str) -> None:
     assert getattr(sent, "ref", "") == getattr(found, "ref", "") != "", "send and find name different references"
     assert await look_up(harness, other) is None, "`find` takes another effect's doing for this one"
     assert (await harness.applied(effect), await harness.applied(other)) == (1, 0), "looking changed something"
+
+
+@check(6, writing(lambda support: not support.findable))
+async def find_owns_up_that_it_cannot_tell(harness: Harness, kind: str) -> None:
+    """Where they show nothing by our key `find` raises, before and after the send: "not there" would be a guess."""
+    effect = await harness.sample(kind)
+    before = await look_up(harness, effect)
+    assert succeeded(await attempt(harness, effect))
+    told = [word(answer) for answer in (before, await look_up(harness, effect))]
+    assert told == ["unknown", "unknown"], f"`find` claims to know: {told}"
+    assert await harness.applied(effect) == 1, "looking changed something"
 
 
 @check(3, writing(lambda support: support.idempotency in (NATIVE, STATE)))
@@ -72,14 +83,14 @@ async def same_key_twice(harness: Harness, kind: str) -> None:
 
 @check(4, writing(lambda support: support.idempotency is NATIVE))
 async def same_key_other_content(harness: Harness, kind: str) -> None:
-    """Other content under a used key is Conflict or Rejected, and nothing more is done."""
+    """Other content under a used key is Conflict or Rejected, or Malformed where the first answer comes again."""
     effect = await harness.sample(kind)
     other = harness.altered(effect)
     if other is None:
         raise Skipped(f"Harness.altered has no other content for {kind}")
     assert succeeded(await attempt(harness, effect))
     answer = await attempt(harness, other)
-    assert word(answer) in ("conflict", "rejected"), f"other content under the same key gave {word(answer)}"
+    assert word(answer) in ("conflict", "rejected", "malformed"), f"other content under the key gave {word(answer)}"
     assert await harness.applied(effect) == 1
 
 
@@ -102,7 +113,7 @@ async def a_batch(harness: Harness, kind: str) -> None:
     assert len(outcomes) == len(effects), f"{len(outcomes)} outcomes for {len(effects)} effects"
     for effect, outcome in zip(effects, outcomes, strict=True):
         await once(harness, effect, outcome)
-        if harness.support(kind).idempotency in (NATIVE, LOOKUP):
+        if harness.support(kind).idempotency in (NATIVE, LOOKUP) and harness.support(kind).findable:
             found = await look_up(harness, effect)
             assert getattr(found, "ref", "") == getattr(outcome, "ref", ""), "the outcomes are not in order"
 
