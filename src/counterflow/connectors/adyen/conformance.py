@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 
 from counterflow.connectors.adyen import connector
 from counterflow.connectors.adyen.mapping import to_adyen
+from counterflow.connectors.adyen.settlement import name_of
 from counterflow.connectors.adyen.simulator import (
     API_KEY,
     HMAC_KEY,
@@ -24,6 +25,7 @@ from counterflow.sdk import testing
 from counterflow.sdk.connector import Delivery, Maker
 from counterflow.sdk.simulator import Doc, World
 from counterflow.sdk.testing import CONNECTION
+from counterflow.sdk.testing.harness import File
 
 
 class Harness(testing.Harness):
@@ -69,6 +71,23 @@ class Harness(testing.Harness):
         self.clock.advance(DECIDED_AFTER.total_seconds())
         [payout] = (await self.act("close_batch"))["payouts"]
         return str(refund["pspReference"] if feed == "refunds" else payout)
+
+    async def file(self, feed: str) -> File | None:
+        await self.happen(feed)
+        body = self._report(1)
+        await self.act("correct_batch", batch=1)
+        corrected = self._report(1)
+        await self.replace_file("here:batch:1", body)
+        return File("here:batch:1", body, corrected=corrected)
+
+    async def replace_file(self, name: str, body: bytes) -> None:
+        report = name_of(int(name.rpartition(":")[2]))
+        self.world.put("reports", report, {"name": report, "content": body.decode("latin-1")})
+
+    def _report(self, batch: int) -> bytes:
+        report = self.world.get("reports", name_of(batch))
+        assert report is not None
+        return str(report["content"]).encode("latin-1")
 
     async def ripen(self) -> None:
         self.clock.advance(DECIDED_AFTER.total_seconds())

@@ -46,8 +46,8 @@ MANIFEST = Manifest(
         "PayLeg": Support(Idempotency.NATIVE, key_retention_seconds=7 * DAY_SECONDS, key_max_length=64, findable=False),
     },
     feeds=(
-        Feed("refunds", every_seconds=3600, webhooks=REFUND_TOPICS),
-        Feed("payouts", every_seconds=3600, webhooks=(REPORT_TOPIC,)),
+        Feed("refunds", every_seconds=3600, webhooks=REFUND_TOPICS, files=True),
+        Feed("payouts", every_seconds=3600, webhooks=(REPORT_TOPIC,), files=True),
     ),
     topics=(*REFUND_TOPICS, *DISPUTE_TOPICS, REPORT_TOPIC),
     limits=Limits(concurrency=8, per_second=10.0, burst=20.0),

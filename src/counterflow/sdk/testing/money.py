@@ -1,8 +1,11 @@
 """Money that cannot be: an amount finer than its currency is refused by name, and never rounded in silence."""
 
+import csv
+import io
 import json
 import re
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any
 
 import httpx2
@@ -66,7 +69,7 @@ def finer(value: Any) -> Any:
 
 
 class Bending(httpx2.AsyncBaseTransport):
-    """Passes everything on, and bends the amounts of every JSON answer. `bent`: (field, what it is now)."""
+    """Passes everything on, and bends the amounts of every JSON or CSV answer. `bent`: (field, what it is now)."""
 
     def __init__(self, inner: httpx2.AsyncBaseTransport, bend: Callable[[Any], Any]) -> None:
         self.inner, self.bend = inner, bend
@@ -76,11 +79,20 @@ class Bending(httpx2.AsyncBaseTransport):
         response = await self.inner.handle_async_request(request)
         body = await response.aread()
         try:
-            told = json.loads(body)
+            content = json.dumps(self._walk(json.loads(body)))
         except ValueError:
-            return response
+            content = self._table(body.decode("utf-8", "replace"))
         headers = [(k, v) for k, v in response.headers.multi_items() if k != "content-length"]
-        return httpx2.Response(response.status_code, headers=headers, content=json.dumps(self._walk(told)))
+        return httpx2.Response(response.status_code, headers=headers, content=content)
+
+    def _table(self, text: str) -> str:
+        """A CSV file with its amounts bent."""
+        lines = list(csv.reader(io.StringIO(text)))
+        names = [name if _MONEY.search(name) else "" for name in lines[0]] if lines else []
+        bent = [[self._walk(cell, name) for cell, name in zip_longest(line, names, fillvalue="")] for line in lines[1:]]
+        told = io.StringIO()
+        csv.writer(told, lineterminator="\n").writerows([*lines[:1], *bent])
+        return told.getvalue()
 
     def _walk(self, value: Any, money: str = "") -> Any:
         if isinstance(value, dict):

@@ -55,7 +55,7 @@ def create_app(
         found = world.get("reports", request.path_params["name"])
         if found is None or request.path_params["merchant"] != merchant:
             return Response("HTTP Status 404 - Not Found", 404)
-        return Response(found["content"].encode(), media_type="text/csv")
+        return Response(found["content"].encode("latin-1"), media_type="text/csv")
 
     api = Starlette(
         routes=[

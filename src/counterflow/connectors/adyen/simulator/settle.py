@@ -137,11 +137,16 @@ def close_batch(account: Account, wanted: Doc) -> Doc:
 
 
 def correct_batch(account: Account, wanted: Doc) -> Doc:
-    """{batch}: the report is written again, with a commission where it had interchange; it is told of once more."""
-    rows = [row for row in account.world.all("journal") if row["batch"] == wanted["batch"]]
+    """{batch}: one more minor unit of interchange, and one less is paid; the report is written and told of again."""
+    world, batch = account.world, account.need("batches", str(wanted["batch"]))
+    rows = [row for row in world.all("journal") if row["batch"] == batch["batch"]]
     moved = next(row for row in rows if "Interchange (NC)" in row["fees"])
-    account.world.put("journal", moved["number"], moved | {"fees": {"Commission (NC)": sum(moved["fees"].values())}})
-    _report(account, int(wanted["batch"]))
+    moved["fees"]["Interchange (NC)"] += 1
+    world.put("journal", moved["number"], moved)
+    payout = next(payout for payout in batch["payouts"] if payout["currency"] == moved["payment"]["currency"])
+    payout["net"] -= 1
+    world.put("batches", str(batch["batch"]), batch)
+    _report(account, batch["batch"])
     return {}
 
 
@@ -167,7 +172,9 @@ def _report(account: Account, batch: int) -> None:
     if world.take_fault("cut"):
         content = content[:-20]
     name = f"settlement_detail_report_batch_{batch}.csv"
-    world.put("reports", name, {"name": name, "content": content})
+    world.put(
+        "reports", name, {"name": name, "content": content.encode().decode("latin-1")}
+    )  # bytes, as JSON keeps them
     where = f"https://ca-test.adyen.com/reports/download/MerchantAccount/{account.merchant}/{name}"
     account.notify(account.item("REPORT_AVAILABLE", name, None, {"value": 0, "currency": "EUR"}, where))
 
