@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from counterflow.connectors.odoo.procedure import CONFLICT, MODULE, table
 from counterflow.connectors.odoo.wires import Access, Wire, version_of, wire_of
 from counterflow.sdk.http import Transport, redact
 from counterflow.sdk.outcomes import AuthFailed, Malformed, Rejected, Transient, UnknownOutcome
 
-MODULE = "cf"
-_CONFLICT = "could not serialize access"
 _FORBIDDEN = "You are not allowed to"
 _LOAD_TRIES = 4
 _NO_SUCH_ID = "External ID not found"
@@ -90,17 +89,23 @@ class Client:
         Raises Rejected with Odoo's words when one cannot be; Transient after too many conflicts with other writers.
         """
         fields, data = _table(documents)
+        answer = await self.load_rows(model, fields=fields, data=data)
+        if answer.get("ids"):
+            return [int(id) for id in answer["ids"]]
+        said = "; ".join(str(message.get("message", "")).strip() for message in answer.get("messages", ()))
+        return await self._existing(model, documents, said)
+
+    async def load_rows(self, model: str, **body: Any) -> dict[str, Any]:
+        """What `load` answers: `ids`, or `messages` that say why nothing was done. Raises Transient after too many
+        conflicts with other writers, which Odoo does not repeat by itself here."""
         for attempt in range(_LOAD_TRIES):
-            answer = await self.do(model, "load", fields=fields, data=data)
+            answer = await self.do(model, "load", **body)
             if not isinstance(answer, dict):
                 raise UnknownOutcome(f"{model}.load answered with something that is no result: {redact(str(answer))}")
-            if answer.get("ids"):
-                return [int(id) for id in answer["ids"]]
-            said = "; ".join(str(message.get("message", "")).strip() for message in answer.get("messages", ()))
-            if _CONFLICT not in said:
-                return await self._existing(model, documents, said)
+            if answer.get("ids") or CONFLICT not in str(answer.get("messages")):
+                return answer
             await asyncio.sleep(0.05 * 2**attempt)
-        raise Transient(f"{model}.load keeps meeting other writers: {redact(said)}")
+        raise Transient(f"{model}.load keeps meeting other writers")
 
     async def _existing(self, model: str, documents: Sequence[Document], said: str) -> list[int]:
         ids = [await self.find_key(document.key, model) for document in documents]
@@ -123,24 +128,7 @@ def _rows(operation: str, answer: Any) -> list[dict[str, Any]]:
 
 
 def _table(documents: Sequence[Document]) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows of strings: a document's first row holds its head and first line, further rows only lines."""
-    heads = list(dict.fromkeys(name for document in documents for name in document.head))
-    child = next((document.lines_field for document in documents if document.lines_field), "")
-    lines = list(dict.fromkeys(name for document in documents for line in document.lines for name in line))
-    fields = ["id", *heads, *((f"{child}/id",) if child else ()), *(f"{child}/{name}" for name in lines)]
-    data = []
-    for document in documents:
-        head = [f"{MODULE}.{document.key}", *(_cell(document.head.get(name)) for name in heads)]
-        for number, line in enumerate(document.lines or ({},), start=1):
-            cells = [f"{MODULE}.{document.key}_l{number}"] if child and line else [""] if child else []
-            data.append([*head, *cells, *(_cell(line.get(name)) for name in lines)])
-            head = [""] * len(head)
-    return fields, data
-
-
-def _cell(value: Any) -> str:
-    if value is None or value is False:
-        return ""
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(str, value))
-    return str(value)
+    columns, rows = table(
+        [{"key": d.key, "head": d.head, "lines_field": d.lines_field, "lines": d.lines} for d in documents]
+    )
+    return columns, rows

@@ -1,10 +1,12 @@
 """The connector: effects to their verbs, and nothing of its own."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from counterflow.connectors.odoo import (
     check,
     feeds,
+    lanes,
     move_goods,
     post_credit_note,
     post_refund_payment,
@@ -25,14 +27,28 @@ from counterflow.sdk.outcomes import AuthFailed, ConnectorError, Done, Outcome, 
 
 _Send = Callable[[Odoo, Effect], Awaitable[Done]]
 _Find = Callable[[Odoo, Effect], Awaitable[Done | None]]
-VERBS: dict[str, tuple[_Send, _Find]] = {
-    "ReceiveGoods": (receive_goods.send, receive_goods.find),
-    "MoveGoods": (move_goods.send, move_goods.find),
-    "PostCreditNote": (post_credit_note.send, post_credit_note.find),
-    "PostRefundPayment": (post_refund_payment.send, post_refund_payment.find),
-    "ReverseRefundPayment": (reverse_refund_payment.send, reverse_refund_payment.find),
-    "PostReplacement": (post_replacement.send, post_replacement.find),
-    "PostSettlement": (post_settlement.send, post_settlement.find),
+_Operation = Callable[[Odoo, Effect], Awaitable[dict[str, Any]]]
+# What is done in passes over many documents, in whichever lane.
+OPERATIONS: dict[str, _Operation] = {
+    "ReceiveGoods": receive_goods.operation,
+    "PostCreditNote": post_credit_note.operation,
+    "PostRefundPayment": post_refund_payment.operation,
+}
+# What is done one by one.
+VERBS: dict[str, _Send] = {
+    "MoveGoods": move_goods.send,
+    "ReverseRefundPayment": reverse_refund_payment.send,
+    "PostReplacement": post_replacement.send,
+    "PostSettlement": post_settlement.send,
+}
+FIND: dict[str, _Find] = {
+    "ReceiveGoods": receive_goods.find,
+    "MoveGoods": move_goods.find,
+    "PostCreditNote": post_credit_note.find,
+    "PostRefundPayment": post_refund_payment.find,
+    "ReverseRefundPayment": reverse_refund_payment.find,
+    "PostReplacement": post_replacement.find,
+    "PostSettlement": post_settlement.find,
 }
 
 
@@ -68,12 +84,31 @@ class OdooConnector:
         return await feeds.pull(self.odoo, cursor, known.lag_seconds)
 
     async def send(self, effects: Sequence[Effect]) -> Sequence[Outcome]:
-        """One after the other; each begins by looking for what an earlier attempt has left."""
-        return [await self._one(effect) for effect in effects]
+        """Receipts, credit notes and refund payments in one pass; each looks first what an earlier one has left."""
+        outcomes: dict[str, Outcome] = {}
+        operations = []
+        for effect in effects:
+            try:
+                if effect.kind in OPERATIONS:
+                    operations.append(await OPERATIONS[effect.kind](self.odoo, effect))
+                elif effect.kind in VERBS:
+                    outcomes[effect.effect_id] = await VERBS[effect.kind](self.odoo, effect)
+                else:
+                    raise _unknown(effect)
+            except ConnectorError as error:
+                outcomes[effect.effect_id] = error
+        if operations:
+            try:
+                outcomes |= await lanes.run(self.odoo, operations)
+            except ConnectorError as error:
+                outcomes |= {operation["key"]: error for operation in operations}
+        return [outcomes[effect.effect_id] for effect in effects]
 
     async def find(self, effect: Effect) -> Outcome | None:
         try:
-            return await self._verb(effect)[1](self.odoo, effect)
+            if effect.kind not in FIND:
+                raise _unknown(effect)
+            return await FIND[effect.kind](self.odoo, effect)
         except Rejected as error:
             return error  # it is there, and in a state that only a person can mend
 
@@ -83,14 +118,6 @@ class OdooConnector:
     async def aclose(self) -> None:
         await self.transport.aclose()
 
-    async def _one(self, effect: Effect) -> Outcome:
-        try:
-            return await self._verb(effect)[0](self.odoo, effect)
-        except ConnectorError as error:
-            return error
 
-    @staticmethod
-    def _verb(effect: Effect) -> tuple[_Send, _Find]:
-        if effect.kind not in VERBS:
-            raise Rejected(f"Odoo does not do {effect.kind}: route it to another connection")
-        return VERBS[effect.kind]
+def _unknown(effect: Effect) -> Rejected:
+    return Rejected(f"Odoo does not do {effect.kind}: route it to another connection")

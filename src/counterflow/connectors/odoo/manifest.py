@@ -19,6 +19,9 @@ COMMANDS = (
     "PostSettlement",
 )
 
+BATCHED = ("ReceiveGoods", "PostCreditNote", "PostRefundPayment")
+BATCH = 20  # documents of one call; it is one transaction there, so not many more
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -119,7 +122,7 @@ def manifest_for(config: Config | None = None) -> Manifest:
         name="odoo",
         title="Odoo 19 (Community or Enterprise)",
         roles=("erp",),
-        commands=dict.fromkeys(COMMANDS, lookup),
+        commands={name: replace(lookup, batch=BATCH if name in BATCHED else 1) for name in COMMANDS},
         feeds=(Feed("documents", lag_seconds=120, every_seconds=300),),
         limits=Limits(concurrency=2, per_second=20.0, burst=40.0, timeout_seconds=60.0),
         secret_fields=("api_key",),

@@ -30,12 +30,6 @@ class Product:
     invoice_policy: str  # order | delivery
 
 
-@dataclass(frozen=True, slots=True)
-class TaxRate:
-    included_ppm: int  # inside the price
-    excluded_ppm: int  # on top of it
-
-
 class Names:
     """Raises Rejected with the next move for what is not configured, not there, or there twice."""
 
@@ -46,6 +40,7 @@ class Names:
         self._warehouses: dict[str, dict[str, Any]] = {}
         self._taxes: dict[int, dict[str, Any]] = {}
         self._kits: bool | None = None
+        self._per_line: bool | None = None
 
     def place(self, place: str) -> PlaceConfig:
         found = self.config.places.get(place)
@@ -138,14 +133,20 @@ class Names:
             self._products |= found
         return {sku: self._products[sku] for sku in skus if sku in self._products}
 
-    async def rate(self, taxes: Sequence[int]) -> TaxRate:
-        """What these taxes add up to, as far as they are percentages."""
-        if missing := [id for id in taxes if id not in self._taxes]:
+    async def taxes(self, names: Sequence[str]) -> list[dict[str, Any]]:
+        """Sales taxes by name, with what they add up to."""
+        ids = [await self.id("account.tax", name) for name in names]
+        if missing := [id for id in ids if id not in self._taxes]:
             for row in await self.client.read("account.tax", missing, ["amount", "amount_type", "price_include"]):
                 self._taxes[row["id"]] = row
-        rows = [self._taxes[id] for id in taxes if id in self._taxes and self._taxes[id]["amount_type"] == "percent"]
-        included = sum(round(row["amount"] * 10_000) for row in rows if row["price_include"])
-        return TaxRate(included, sum(round(row["amount"] * 10_000) for row in rows) - included)
+        return [self._taxes[id] for id in ids if id in self._taxes]
+
+    async def rounds_per_line(self) -> bool:
+        """Whether taxes are rounded on each line: then prices with tax included add up to the total to the cent."""
+        if self._per_line is None:
+            rows = await self.client.search("res.company", [], ["tax_calculation_rounding_method"])
+            self._per_line = all(row["tax_calculation_rounding_method"] == "round_per_line" for row in rows)
+        return self._per_line
 
     async def _warehouse(self, code: str) -> dict[str, Any]:
         if code not in self._warehouses:

@@ -6,12 +6,8 @@ over several invoices gets one credit note for each that is touched, all made in
 
 from typing import Any
 
-from counterflow.connectors.odoo.client import Document
-from counterflow.connectors.odoo.credit_lines import Group, cells, group_by_invoice, to_the_cent
-from counterflow.connectors.odoo.original import Order, lower_ordered, order_of
-from counterflow.connectors.odoo.receivable import match, open_lines
 from counterflow.connectors.odoo.session import Odoo, done, names_of
-from counterflow.core.effects import Effect, PostCreditNote
+from counterflow.core.effects import CreditLine, Effect, PostCreditNote
 from counterflow.core.money import exponent
 from counterflow.sdk.outcomes import Done, Rejected
 
@@ -27,55 +23,46 @@ async def find(odoo: Odoo, effect: Effect) -> Done | None:
     return await _read(odoo, command, id) if id else None
 
 
-async def send(odoo: Odoo, effect: Effect) -> Done:
+async def operation(odoo: Odoo, effect: Effect) -> dict[str, Any]:
+    """The effect in ids of Odoo, for `procedure.py`. Raises Rejected for what has no name there."""
     command = effect.command
     assert isinstance(command, PostCreditNote)
-    if (already := await find(odoo, effect)) is not None:
-        return already
     if sum(line.amount_minor for line in command.lines) != command.amount_minor:
         raise Rejected("the lines do not sum to the amount: nothing is posted; report this", code="amount")
-    order = await order_of(odoo, command.order_number, command.order_ref)
-    groups = await group_by_invoice(odoo, order, command.lines)
-    documents = [
-        Document(
-            effect.effect_id if number == 1 else f"{effect.effect_id}_{number}",
-            await _head(odoo, command, order, group),
-            "invoice_line_ids",
-            await cells(odoo, command.currency, group),
-        )
-        for number, group in enumerate(groups, start=1)
-    ]
-    ids = await odoo.client.load(MODEL, documents)
-    for id, group in zip(ids, groups, strict=True):
-        await to_the_cent(odoo, id, group, command.currency)
-    await odoo.client.do(MODEL, "action_post", ids=ids)
-    if command.replacement_ref:
-        await _offset(odoo, command, ids)
-    result = await _read(odoo, command, ids[0])
-    if result is None:
-        raise Rejected("Odoo did not post the credit note: post it there, then retry")
-    await lower_ordered(odoo, order)
-    await odoo.say(MODEL, ids[0], f"{command.rma_number} for {command.order_number}: {command.reason}.")
-    return result
-
-
-async def _head(odoo: Odoo, command: PostCreditNote, order: Order, group: Group) -> dict[str, Any]:
-    invoice = group.invoice
-    if invoice["currency_id"] != await odoo.names.id("res.currency", command.currency):
-        raise Rejected(
-            f"{order.name} was not invoiced in {command.currency}, the currency of the refund: book it by hand",
-            code="currency",
-        )
     return {
-        "move_type": "out_refund",
-        "reversed_entry_id/.id": invoice["move_id"],
-        "partner_id/.id": invoice["partner_id"],
-        "currency_id/.id": invoice["currency_id"],
-        "journal_id/.id": invoice["journal_id"],
-        "invoice_date": odoo.day(command.occurred_at),
-        "invoice_origin": order.name,
-        "ref": _reference(command),
-        "narration": command.reason,
+        "kind": "credit",
+        "key": effect.effect_id,
+        "reference": odoo.reference(command.order_number, command.order_ref),
+        "rma": command.rma_number,
+        "currency": command.currency,
+        "digits": exponent(command.currency),
+        "amount": command.amount_minor,
+        "day": odoo.day(command.occurred_at),
+        "reference_text": _reference(command),
+        "reason": command.reason,
+        "replacement": command.replacement_ref,
+        "lines": [await _line(odoo, line) for line in command.lines],
+    }
+
+
+async def _line(odoo: Odoo, line: CreditLine) -> dict[str, Any]:
+    """What is credited; account, service and taxes are for money that has no line on the invoice."""
+    config = odoo.config.components.get(line.component)
+    service = (await odoo.names.products({config.product})) if config and config.product else {}
+    products = await odoo.names.products({line.sku}) if line.sku else {}
+    codes = [odoo.config.taxes[tax.code] for tax in line.taxes if tax.code in odoo.config.taxes]
+    return {
+        "product": products[line.sku].id if line.sku in products else 0,
+        "quantity": line.quantity,
+        "amount": line.amount_minor,
+        "taxed": bool(line.taxes),
+        "tax": sum(tax.amount_minor for tax in line.taxes),
+        "taxes": await odoo.names.taxes(codes or ([config.tax] if config and config.tax else [])),
+        "text": line.text or line.component.replace("_", " "),
+        "account": await odoo.names.account(config.account, f"components.{line.component}.account")
+        if config and config.account
+        else 0,
+        "service": service[config.product].id if config and config.product in service else 0,
     }
 
 
@@ -107,19 +94,3 @@ async def _read(odoo: Odoo, command: PostCreditNote, id: int) -> Done | None:
         residual_minor=sum(round(row["amount_residual"] * digits) for row in rows),
         payment_state=rows[0]["payment_state"],
     )
-
-
-async def _offset(odoo: Odoo, command: PostCreditNote, ids: list[int]) -> None:
-    """Match with the replacement's invoice where there is one; else it stays an open credit of the customer."""
-    invoices = await odoo.client.search(
-        MODEL,
-        [
-            ["move_type", "=", "out_invoice"],
-            ["state", "=", "posted"],
-            ["amount_residual", ">", 0],
-            ["line_ids.sale_line_ids.order_id.client_order_ref", "=", command.replacement_ref],
-        ],
-        ["name"],
-    )
-    if invoices:
-        await match(odoo, await open_lines(odoo, [*ids, *(row["id"] for row in invoices)]))

@@ -34,6 +34,10 @@ class Odoo:
             raise Rejected(f"{ref!r} is no {model} of {self.connection}: the document has to be posted first")
         return [int(id) for id in ids]
 
+    def reference(self, order_number: str, order_ref: str) -> str:
+        """What the reference field of a sale holds."""
+        return self.config.order_reference.format(order_number=order_number, order_ref=order_ref)
+
     def day(self, happened: datetime) -> str:
         """The day of a document, ISO."""
         instant = happened if self.config.dates == "event" else self.now()

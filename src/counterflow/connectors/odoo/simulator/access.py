@@ -16,6 +16,8 @@ _READS = (
     "read",
     "search",
     "search_read",
+    "web_read",
+    "web_search_read",
     "search_count",
     "formatted_read_group",
     "fields_get",

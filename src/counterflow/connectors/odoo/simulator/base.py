@@ -87,7 +87,11 @@ class Attachment(Model):
 class Message(Model):
     name = "mail.message"
     order = "id desc"
-    defaults = {"message_type": "comment", "date": lambda env: env.stamp}
+    defaults = {
+        "message_type": "comment",
+        "date": lambda env: env.stamp,
+        "author_id": lambda env: env.rec("res.users", env.uid).partner_id.id or False,
+    }
 
 
 def note(rec: Rec, body: str, **columns: Any) -> Rec:

@@ -83,6 +83,33 @@ def _search_read(
     return env.read(model, [rec.id for rec in found], fields, load)
 
 
+def _web_read(env: Env, model: str, ids: list[int], specification: dict[str, Vals]) -> list[Vals]:
+    """What the web client reads with: relations are followed as deep as the specification goes."""
+    rows: list[Vals] = env.read(model, ids, list(specification) or ["id"], None)
+    for name, inner in specification.items():
+        field = env.contract[model][name]
+        if field.relation and "fields" in inner:
+            for row in rows:
+                linked = row[name] if field.to_many else [row[name]] if row[name] else []
+                found = _web_read(env, field.relation, linked, inner["fields"])
+                row[name] = found if field.to_many else found[0] if found else False
+    return rows
+
+
+def _web_search_read(
+    env: Env,
+    model: str,
+    domain: list[Any],
+    specification: dict[str, Vals],
+    offset: int = 0,
+    limit: int | None = None,
+    order: str | None = None,
+    count_limit: int | None = None,
+) -> Vals:
+    found = env.search(model, domain, offset, limit, order)
+    return {"length": len(found), "records": _web_read(env, model, [rec.id for rec in found], specification)}
+
+
 def _load(env: Env, model: str, fields: list[str], data: list[list[Any]]) -> dict[str, Any]:
     return load(env, model, fields, data)
 
@@ -190,6 +217,7 @@ _MODEL_LEVEL: dict[str, Callable[..., Any]] = {
     "search": _search,
     "search_count": _search_count,
     "search_read": _search_read,
+    "web_search_read": _web_search_read,
     "load": _load,
     "fields_get": _fields_get,
     "default_get": _default_get,
@@ -199,6 +227,7 @@ _RECORD_LEVEL: dict[str, Callable[..., Any]] = {
     "write": _write,
     "unlink": _unlink,
     "read": _read,
+    "web_read": _web_read,
     "get_external_id": _get_external_id,
     "message_post": _message_post,
     "message_unsubscribe": _message_unsubscribe,
@@ -266,7 +295,11 @@ class Odoo:
         for table in (_MODEL_LEVEL, _RECORD_LEVEL):
             if name in table:
                 generic = table[name]
-                return _for_model(generic, model), table is _MODEL_LEVEL, name in ("read", "unlink", "get_external_id")
+                return (
+                    _for_model(generic, model),
+                    table is _MODEL_LEVEL,
+                    name in ("read", "web_read", "unlink", "get_external_id"),
+                )
         raise HttpError(404, "NotFound", f"The method '{model}.{name}' does not exist")
 
 

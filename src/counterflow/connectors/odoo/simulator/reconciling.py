@@ -59,7 +59,11 @@ class Full(Model):
 
 
 def reconcile(lines: list[Rec]) -> None:
-    """Match debits with credits, oldest first; refuse what Odoo refuses."""
+    """Match debits with credits, by due date, currency and amount; refuse what Odoo refuses.
+
+    With `reduced_line_sorting` in the context lines of one date keep the order in which they are given. Lines of
+    several partners are put together by partner, otherwise in that order.
+    """
     if not lines:
         return
     if any(line.reconciled for line in lines):
@@ -75,7 +79,10 @@ def reconcile(lines: list[Rec]) -> None:
         )
     if any(line.parent_state != "posted" for line in lines):
         raise UserError("You can only reconcile posted entries.")
-    lines = sorted(lines, key=lambda line: (str(line.date), line.id))
+    reduced = lines[0].env.context.get("reduced_line_sorting")
+    lines = sorted(lines, key=lambda line: _turn(line)[: 2 if reduced else 4])
+    if len({line.partner_id for line in lines}) > 1:
+        lines.sort(key=lambda line: line.partner_id.id)
     debits = [line for line in lines if _side(line) > 0]
     credits = [line for line in lines if _side(line) < 0]
     while debits and credits:
@@ -84,6 +91,11 @@ def reconcile(lines: list[Rec]) -> None:
         debits = debits[1:] if _done(debit) else debits
         credits = credits[1:] if _done(credit) else credits
     _close(lines)
+
+
+def _turn(line: Rec) -> tuple[str, int, float, float]:
+    due = str(line.raw("date_maturity") or line.date)
+    return due, line.currency_id.id, line.amount_currency, line.balance
 
 
 def _side(line: Rec) -> float:

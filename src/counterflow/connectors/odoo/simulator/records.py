@@ -46,6 +46,9 @@ class Rec:
             value = model.computed[name](self)
         elif field is not None and field.type == "one2many" and self.id and field.inverse:
             value = self.env.having(field.relation, field.inverse, self.id)
+            if field.inverse == "res_id":  # a pair: which model, and which record of it
+                rows = self.env.db.tables[field.relation].rows
+                value = [id for id in value if rows[id].get("model") == self.model]
         else:
             value = self.row.get(name)
         if field is None:  # a private column of ours

@@ -74,6 +74,7 @@ def _seed(env: Env, payload: Vals) -> None:
             "id": 1,
             "name": "My Company",
             "currency_id": currency,
+            "tax_calculation_rounding_method": "round_per_line",
             "_receivable_account_id": 5,
             "_income_account_id": 26,
             "_receipts_account_id": 50,
@@ -93,6 +94,7 @@ def _seed(env: Env, payload: Vals) -> None:
     for role, id in ROLES.items():
         name = {"admin": "Administrator", "integration": "Returns Integration"}.get(role, role)
         env.create("res.users", {"id": id, "login": role, "name": name, "partner_id": 3 if role == "admin" else 4})
+    env.create("ir.model.data", {"module": "mail", "name": "mt_note", "model": "mail.message.subtype", "res_id": 2})
     provider = payload.get("provider") or {}
     _accounts(env, provider)
     for id, name, amount, use, included in _TAXES:

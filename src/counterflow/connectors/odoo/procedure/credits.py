@@ -1,0 +1,357 @@
+"""Credit notes: which invoice each line belongs to, and prices that give the refund's amounts to the cent."""
+
+from counterflow.connectors.odoo.procedure.payments import receivable
+from counterflow.connectors.odoo.procedure.sale import fields, made_by, notes_of, sale_of, within
+from counterflow.connectors.odoo.procedure.steps import by_id, escaped, ids_in, link, major, refusal, told
+from counterflow.connectors.odoo.procedure.writing import change, keys_of, load, why
+
+PAID = ("paid", "in_payment", "reversed")
+
+
+def invoice_lines(sale, move_type):
+    """Lines of its posted invoices or credit notes that bill lines of this sale, each with its invoice."""
+    lines = set()
+    for line in sale["order_line"]:
+        lines.add(line["id"])
+    found = []
+    for invoice in sale["invoice_ids"]:
+        if invoice["move_type"] == move_type and invoice["state"] == "posted":
+            for line in invoice["invoice_line_ids"]:
+                if line["display_type"] == "product" and lines.intersection(line["sale_line_ids"]):
+                    found.append({**line, "invoice": invoice})
+    found.sort(key=by_id)
+    return found
+
+
+def groups_of(op, sale, left):
+    """{invoice id: [(line of ours, invoice line that it takes back or None)]}: by product, then by what is not
+    credited yet (`left` remembers what is planned in this pass); money follows goods."""
+    billed = invoice_lines(sale, "out_invoice")
+    if not billed:
+        draft = False
+        for invoice in sale["invoice_ids"]:
+            draft = draft or (invoice["move_type"] == "out_invoice" and invoice["state"] == "draft")
+        raise refusal(
+            "not_invoiced",
+            f"{sale['name']} has {'only a draft invoice: post it' if draft else 'no invoice yet: invoice it'} in Odoo, "
+            "then retry; or lower its quantity there and discard this credit note",
+        )
+    if billed[0]["id"] not in left:
+        for row in billed:
+            left[row["id"]] = row["quantity"]
+        for credit in invoice_lines(sale, "out_refund"):
+            take(of_product(billed, credit["product_id"]), left, credit["quantity"])
+    groups = {}
+    goods = []
+    money = []
+    for line in op["lines"]:
+        (goods if line["quantity"] else money).append(line)
+    for line in goods + money:
+        for part, row in spread(line, of_product(billed, line["product"]), left):
+            first = billed[0]
+            for id in groups:
+                first = groups[id][0][1] or first
+                break
+            invoice = (row or first)["invoice"]
+            groups.setdefault(invoice["id"], []).append((part, row, row or first))
+    return groups
+
+
+def of_product(rows, product):
+    found = []
+    for row in rows:
+        if product and row["product_id"] == product:
+            found.append(row)
+    return found
+
+
+def take(rows, left, quantity):
+    taken = []
+    for row in rows:
+        part = min(left[row["id"]], quantity)
+        if part > 0:
+            left[row["id"]] -= part
+            quantity -= part
+            taken.append((row, int(part)))
+    return taken
+
+
+def spread(line, rows, left):
+    """A line over the invoice lines that still have its pieces; what no invoice has stays with the first of them."""
+    taken = take(rows, left, line["quantity"])
+    if len(taken) < 2:
+        return [(line, taken[0][0] if taken else rows[0] if rows else None)]
+    pieces = []
+    for part in taken:
+        pieces.append(part[1])
+    pieces[0] += line["quantity"] - sum(pieces)
+    amounts = shared(line["amount"], pieces)
+    taxes = shared(line["tax"], pieces) if line["taxed"] else [0] * len(pieces)
+    parts = []
+    for n in range(len(taken)):
+        parts.append(({**line, "quantity": pieces[n], "amount": amounts[n], "tax": taxes[n]}, taken[n][0]))
+    return parts
+
+
+def shared(total, weights):
+    """`total` in proportion to `weights`, in parts that sum to it (as core.money.allocate)."""
+    sign = -1 if total < 0 else 1
+    base = sum(weights)
+    parts = []
+    order = []
+    for n in range(len(weights)):
+        parts.append(sign * total * weights[n] // base)
+        order.append((-(sign * total * weights[n] % base), n))
+    order.sort()
+    for _, n in order[: sign * total - sum(parts)]:
+        parts[n] += 1
+    found = []
+    for part in parts:
+        found.append(sign * part)
+    return found
+
+
+def rate_of(taxes):
+    """(inside the price, on top of it) in parts per million, as far as they are percentages."""
+    inside = 0
+    on_top = 0
+    for tax in taxes:
+        if tax["amount_type"] == "percent":
+            if tax["price_include"]:
+                inside += round(tax["amount"] * 10_000)
+            else:
+                on_top += round(tax["amount"] * 10_000)
+    return inside, on_top
+
+
+def price_of(line, taxes):
+    """What all pieces cost on the credit note, so that Odoo gets the channel's untaxed amount out of it."""
+    inside, on_top = rate_of(taxes)
+    untaxed = rounded(line["amount"] * 1_000_000, 1_000_000 + inside + on_top)
+    if line["taxed"] and inside + on_top:
+        wanted = line["amount"] - line["tax"]
+        if wanted == untaxed and not on_top:
+            return line["amount"]
+        untaxed = wanted
+    elif not on_top:
+        return line["amount"]
+    return untaxed + rounded(untaxed * inside, 1_000_000)
+
+
+def rounded(numerator, denominator):
+    """Half away from zero, as Odoo rounds."""
+    sign = -1 if numerator < 0 else 1
+    return sign * ((2 * abs(numerator) + denominator) // (2 * denominator))
+
+
+def pieces_of(quantity, price):
+    """[(quantity, unit price)]: at most two lines, whose sum is the price exactly; what is kept has quantity -1."""
+    if price < 0:
+        return [(-1, -price)]
+    if quantity < 2:
+        return [(1, price)]
+    unit, rest = divmod(price, quantity)
+    return [(quantity - rest, unit)] + ([(rest, unit + 1)] if rest else [])
+
+
+def credit_note(op, sale, group, number, per_line):
+    """The credit note on one invoice for `load`; it is `exact` when its prices alone give the amount, however Odoo
+    rounds taxes (`per_line`, or over all lines)."""
+    invoice = group[0][2]["invoice"]
+    if invoice["currency_id"]["name"] != op["currency"]:
+        raise refusal(
+            "currency",
+            f"{sale['name']} was not invoiced in {op['currency']}, the currency of the refund: book it by hand",
+        )
+    key = op["key"] if number == 1 else f"{op['key']}_{number}"
+    amount = 0
+    exact = True
+    lines = []
+    for line, row, beside in group:
+        amount += line["amount"]
+        taxes = row["tax_ids"] if row else line["taxes"]
+        price = price_of(line, taxes)
+        exact = exact and price == line["amount"] and not rate_of(taxes)[1]
+        goods = row if line["quantity"] else None
+        for quantity, unit in pieces_of(line["quantity"], price):
+            lines.append(
+                {
+                    # Goods name product and sale line, so that cost and invoiced quantity follow; money names neither.
+                    "product_id/.id": goods["product_id"] if goods else line["service"] or None,
+                    "name": line["text"],
+                    "tax_ids/.id": ids_in(taxes),
+                    "account_id/.id": (not goods and line["account"]) or (row or beside)["account_id"],
+                    "sale_line_ids/.id": goods["sale_line_ids"] if goods else None,
+                    "quantity": quantity,
+                    "price_unit": major(unit, op["digits"]),
+                }
+            )
+    return {
+        "op": op["key"],
+        "key": key,
+        "amount": amount,
+        "count": len(group),
+        "exact": exact and (per_line or len(lines) == 1),
+        "paid": invoice["payment_state"] in PAID,
+        "offset": bool(op["replacement"]),
+        "digits": op["digits"],
+        "head": {
+            "move_type": "out_refund",
+            "reversed_entry_id/.id": invoice["id"],
+            "partner_id/.id": invoice["partner_id"],
+            "currency_id/.id": invoice["currency_id"]["id"],
+            "journal_id/.id": invoice["journal_id"],
+            "invoice_date": op["day"],
+            "invoice_origin": sale["name"],
+            "ref": op["reference_text"],
+            "narration": op["reason"],
+        },
+        "lines_field": "invoice_line_ids",
+        "lines": lines,
+        "say": f"{escaped(op['rma'])} for {link('sale.order', sale)}: {escaped(op['reason'])}. "
+        f"Takes back {link('account.move', invoice)}.",
+    }
+
+
+def credit(ops, sales, settings, made, refused, fresh):
+    """Look what is there, make the drafts, bring them to the cent, post them, offset what is to be offset."""
+    notes = {}
+    for sale in sales:
+        notes = {**notes, **notes_of(sale)}
+    known = {}
+    yield ("run", keys_of("account.move", list(notes), known))
+    documents = []
+    left = {}
+    for op in ops:
+        ids = made_by(op["key"], known)
+        if ids and notes[ids[0]]["state"] != "draft":  # its notes are posted together, or not at all
+            for n in range(len(ids)):
+                made[op["key"] if not n else f"{op['key']}_{n + 1}"] = ids[n]
+            continue
+        try:
+            sale = sale_of(sales, op, settings["field"])
+            mine = []
+            for number, group in enumerate(groups_of(op, sale, left).values(), 1):
+                mine.append(credit_note(op, sale, group, number, settings["per_line"]))
+            documents += mine
+        except Exception as error:
+            refused[op["key"]] = told(error)
+    yield ("run", load("account.move", documents, made, refused))
+    drafts = []
+    for document in documents:
+        if document["key"] in made:
+            drafts.append(document)
+    yield ("run", to_the_cent(drafts, made, refused))
+    units = []
+    for op in ops:
+        ids = made_by(op["key"], made)
+        if (op["key"] not in refused and ids and ids[0] not in notes) or (
+            op["key"] not in refused and ids and notes[ids[0]]["state"] == "draft"
+        ):
+            units.append((op["key"], ids))
+    yield ("run", change("account.move", "action_post", units, {}, refused))
+    for op in ops:
+        if op["replacement"] and op["key"] in made and op["key"] not in refused:
+            yield ("run", offset(op, made_by(op["key"], made), refused))
+    for document in drafts:
+        if document["paid"] and document["op"] not in refused and not document["offset"]:
+            fresh[made[document["key"]]] = {
+                "id": made[document["key"]],
+                "name": document["key"],
+                "state": "posted",
+                "payment_state": "not_paid",
+                "amount_residual": document["amount"] / 10 ** document["digits"],
+                "partner_id": document["head"]["partner_id/.id"],
+                "currency_id": document["head"]["currency_id/.id"],
+                "matched_payment_ids": [],
+            }
+    yield ("", None)
+
+
+def to_the_cent(drafts, made, refused):
+    """Bring totals to the refunds', by their tax lines: Odoo's rounding of taxes is not always the channel's."""
+    by_id = {}
+    for document in drafts:
+        if not document["exact"]:
+            by_id[made[document["key"]]] = document
+    if by_id:
+        spec = within(fields("state", "amount_total"), line_ids=fields("display_type", "amount_currency"))
+        for row in (yield ("account.move", "web_read", list(by_id), {"specification": spec})):
+            document = by_id[row["id"]]
+            digits = document["digits"]
+            difference = document["amount"] - round(row["amount_total"] * 10**digits)
+            if row["state"] != "draft" or not difference:
+                continue
+            largest = None
+            for line in row["line_ids"]:
+                size = abs(line["amount_currency"])
+                if line["display_type"] == "tax" and (not largest or size > abs(largest["amount_currency"])):
+                    largest = line
+            if not largest or abs(difference) > 2 * document["count"]:
+                refused[document["op"]] = (
+                    "amount",
+                    f"Odoo makes {row['amount_total']} of a credit note over {major(document['amount'], digits)}: "
+                    "compare the taxes of the invoice with the channel's, correct `taxes` or the products, delete the "
+                    "draft, then retry",
+                    "",
+                )
+                continue
+            amount = major(round(largest["amount_currency"] * 10**digits) + difference, digits)
+            vals = {"line_ids": [[1, largest["id"], {"amount_currency": float(amount)}]]}
+            answer = yield ("account.move", "write", [row["id"]], {"vals": vals})
+            if why(answer):
+                refused[document["op"]] = ("amount", why(answer), "")
+    yield ("", None)
+
+
+def offset(op, notes, refused):
+    """Match with the replacement's invoice where there is one; else it stays an open credit of the customer."""
+    domain = [
+        ["move_type", "=", "out_invoice"],
+        ["state", "=", "posted"],
+        ["amount_residual", ">", 0],
+        ["line_ids.sale_line_ids.order_id.client_order_ref", "=", op["replacement"]],
+    ]
+    invoices = yield ("account.move", "search_read", [], {"domain": domain, "fields": ["name"], "load": None})
+    if invoices:
+        lines = yield ("account.move.line", "search_read", [], receivable(notes + ids_in(invoices), []))
+        ids = []
+        for line in lines:
+            if not line["reconciled"]:
+                ids.append(line["id"])
+        if len(ids) > 1:
+            yield ("run", change("account.move.line", "reconcile", [(op["key"], ids)], {}, refused))
+    yield ("", None)
+
+
+def credited(op, ids, notes):
+    rows = []
+    for id in ids:
+        rows.append(notes[id])
+    states = set()
+    names = []
+    total = 0
+    tax = 0
+    residual = 0
+    digits = 10 ** op["digits"]
+    for row in rows:
+        states.add(row["state"])
+        names.append(row["name"] or f"the draft credit note {row['id']}")
+        total += round(row["amount_total"] * digits)
+        tax += round(row["amount_tax"] * digits)
+        residual += round(row["amount_residual"] * digits)
+    if "cancel" in states:
+        said = f"{names[0]} was cancelled in Odoo by a person: set it to draft and post it there, or discard this"
+        return {"refused": ("", said, "")}
+    if states != {"posted"}:
+        return {"refused": ("", "Odoo did not post the credit note: post it there, then retry", "")}
+    values = {
+        "name": ", ".join(names),
+        "state": "posted",
+        "accounting_on": str(rows[0]["date"]),
+        "amount_minor": total,
+        "tax_minor": tax,
+        "residual_minor": residual,
+        "payment_state": rows[0]["payment_state"],
+    }
+    return {"done": ("account.move", ids, values)}
