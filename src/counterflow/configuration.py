@@ -1,6 +1,7 @@
 """The retailer's configuration: connections, places and routes (`counterflow.toml`), policies (`policies/*.toml`).
 
 Secrets are not written into the file: a value `"env:NAME"` is read from the environment, `"file:PATH"` from a file.
+Files are read again when they change; the environment of a process never does.
 """
 
 import os
@@ -81,6 +82,22 @@ class Connection:
 class Configuration:
     connections: dict[str, Connection]
     setting: Setting
+    files: tuple[Path, ...] = ()  # what the connections were read from: `counterflow.toml`, and the files it names
+
+
+Seen = tuple[tuple[int, int, int] | None, ...]
+
+
+def seen(files: tuple[Path, ...]) -> Seen:
+    """What tells one content of these files from the next: a file that was replaced or written differs."""
+    found: list[tuple[int, int, int] | None] = []
+    for path in files:
+        try:
+            stat = path.stat()
+            found.append((stat.st_ino, stat.st_mtime_ns, stat.st_size))
+        except OSError:
+            found.append(None)
+    return tuple(found)
 
 
 def makers() -> dict[str, Maker]:
@@ -120,7 +137,8 @@ def load(home: Path) -> Configuration:
     policies = _policies(home / "policies", problems)
     if problems:
         raise ConfigurationError("\n".join(problems))
-    return Configuration(connections, Setting(policies, routes_of(model)))
+    files = (path, *(Path(name) for name in sorted(_named(raw.get("connections", {}), "file:"))))
+    return Configuration(connections, Setting(policies, routes_of(model)), files)
 
 
 def routes_of(model: ConfigurationModel) -> Routes:
@@ -152,6 +170,13 @@ def _connections(model: ConfigurationModel, problems: list[str]) -> dict[str, Co
 def _secrets(values: dict[str, Any], where: str, problems: list[str]) -> dict[str, Any]:
     """Values with `env:` and `file:` resolved, in nested tables too."""
     return {key: _resolved(value, f"{where}.{key}", problems) for key, value in values.items()}
+
+
+def _named(value: Any, kind: str) -> set[str]:
+    """What the values of this kind name, however deep."""
+    if isinstance(value, dict):
+        return {name for inner in value.values() for name in _named(inner, kind)}
+    return {value.removeprefix(kind)} if isinstance(value, str) and value.startswith(kind) else set()
 
 
 def _resolved(value: Any, where: str, problems: list[str]) -> Any:

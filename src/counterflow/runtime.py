@@ -6,15 +6,20 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 from psycopg import AsyncConnection
+from pydantic import BaseModel
 
-from counterflow.configuration import Configuration, load
+from counterflow.configuration import Configuration, ConfigurationError, load, seen
 from counterflow.core.returns.case import Setting
 from counterflow.core.returns.decide import decide
+from counterflow.engine.credentials import Credentials
 from counterflow.engine.limits import Bucket
+from counterflow.engine.live import Live
 from counterflow.engine.quiet import quiet
 from counterflow.engine.worker import Duty, Worker
 from counterflow.intake.pressure import Pressure
@@ -44,6 +49,7 @@ class Runtime:
     configuration: Configuration
     connectors: Mapping[str, Connector]
     clock: "Clock"
+    credentials: Credentials
 
     @property
     def setting(self) -> Setting:
@@ -83,12 +89,44 @@ async def open_runtime(settings: Settings, *, pool_size: int = 16) -> AsyncItera
         pool = await stack.enter_async_context(make_pool(url, max_size=pool_size))
         connectors = {}
         for name, connection in configuration.connections.items():
-            limits = connection.maker.manifest.limits
-            context = Context(name, Bucket(pool, name, limits, clock), clock)
-            connector = connection.maker.make(connection.config, context)
-            connectors[name] = connector
-            stack.push_async_callback(connector.aclose)
-        yield Runtime(settings, url, pool, configuration, connectors, clock)
+            context = Context(name, Bucket(pool, name, connection.maker.manifest.limits, clock), clock)
+            live = Live(partial(connection.maker.make, context=context), connection.config)
+            connectors[name] = live
+            stack.push_async_callback(live.aclose)
+        credentials = Credentials(
+            pool,
+            connectors,
+            {name: connection.config for name, connection in configuration.connections.items()},
+            secret.load_or_create(settings.home),
+            clock,
+            Reread(settings.home, configuration),
+        )
+        await credentials.refresh()
+        yield Runtime(settings, url, pool, configuration, connectors, clock, credentials)
+
+
+class Reread:
+    """The connections' configuration again when one of its files changed. What cannot be used is told and passed over.
+
+    Connections that are new, and everything that is not of a connection, wait for the next start.
+    """
+
+    def __init__(self, home: Path, configuration: Configuration) -> None:
+        self._home, self._files = home, configuration.files
+        self._seen = seen(self._files)
+
+    def __call__(self) -> Mapping[str, BaseModel] | None:
+        if (now := seen(self._files)) == self._seen:
+            return None
+        self._seen = now
+        try:
+            configuration = load(self._home)
+        except (ConfigurationError, OSError, UnicodeDecodeError) as error:
+            logger.error("configuration.refused", reason=str(error))
+            return None
+        self._files = configuration.files
+        self._seen = seen(self._files)
+        return {name: connection.config for name, connection in configuration.connections.items()}
 
 
 def make_worker(runtime: Runtime) -> Worker:
@@ -160,6 +198,6 @@ async def run_worker(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with open_runtime(settings) as runtime:
+    async with open_runtime(settings) as runtime, runtime.credentials.watching(renewing=True):
         quiet()
         await make_worker(runtime).run(stop)

@@ -49,7 +49,7 @@ async def serve(*, host: str | None = None, port: int | None = None, workers: in
     count = settings.workers if workers is None else workers
     if not 0 <= count <= 64:
         raise Stop(USAGE, f"--workers is {count}: use 0 to 64")
-    async with open_runtime(settings) as opened:
+    async with open_runtime(settings) as opened, opened.credentials.watching():
         try:
             listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         except OSError as error:

@@ -5,10 +5,11 @@ fetch, pull                   read one thing, or page by page                   
 send, find                    the only way to change the other side, and to ask whether it did     writes
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import httpx2
 from pydantic import BaseModel, ConfigDict
@@ -135,6 +136,30 @@ class Connector(Protocol):
 
     async def aclose(self) -> None:
         """Let go of sockets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A secret of the configuration that ends. Times are UTC; `secret` is filled where it is a new one."""
+
+    field: str
+    made_at: datetime
+    ends_at: datetime
+    secret: str = dataclasses.field(default="", repr=False)
+
+
+@runtime_checkable
+class Renewable(Protocol):
+    """What a connector may offer beside the protocol: its credential ends, and it may be able to renew it."""
+
+    async def credential(self) -> Credential | None:
+        """The one in use; None when it does not end, or nobody tells."""
+
+    async def renew(self, old: Credential) -> Credential:
+        """A new one, proven by a call; the old one goes on. Raises Rejected when the other side does not allow it."""
+
+    async def retire(self, secret: str) -> None:
+        """Revoke an old one, which may be gone already; we are called with the new one in use."""
 
 
 class Maker(Protocol):

@@ -1,9 +1,19 @@
-"""The installation's secret, under which API keys are hashed: `<home>/keys/install.secret`, 32 bytes as hexadecimal."""
+"""The installation's secret: `<home>/keys/install.secret`, 32 bytes as hexadecimal.
 
+API keys are hashed under it, and credentials that we renewed ourselves are sealed with a key derived from it.
+"""
+
+import hashlib
+import hmac
 import os
 import secrets
 import stat
 from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE_BYTES = 12
 
 
 class SecretError(Exception):
@@ -35,3 +45,30 @@ def load_or_create(home: Path) -> bytes:
     if len(found) != 32:
         raise SecretError(f"{path} is not 64 hexadecimal digits: put it back from your backup, or make new API keys")
     return found
+
+
+def seal(secret: bytes, value: str, about: str) -> bytes:
+    """The value, readable only with the secret and for the same `about` (AES-256-GCM)."""
+    nonce = os.urandom(_NONCE_BYTES)
+    return nonce + AESGCM(_derived(secret, "seal")).encrypt(nonce, value.encode(), about.encode())
+
+
+def unseal(secret: bytes, sealed: bytes, about: str) -> str:
+    """What was sealed. Raises SecretError when it was sealed under another secret, or is about something else."""
+    try:
+        opened = AESGCM(_derived(secret, "seal")).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], about.encode())
+    except InvalidTag:
+        raise SecretError(
+            f"the credential of {about} was sealed under another install.secret: put that back from your backup, or "
+            "make a new credential on the other side and configure it"
+        ) from None
+    return opened.decode()
+
+
+def digest(secret: bytes, value: str) -> str:
+    """Tells whether a value is the same as before, and nothing else about it."""
+    return hmac.new(_derived(secret, "digest"), value.encode(), hashlib.sha256).hexdigest()
+
+
+def _derived(secret: bytes, purpose: str) -> bytes:
+    return hmac.new(secret, f"counterflow {purpose}".encode(), hashlib.sha256).digest()

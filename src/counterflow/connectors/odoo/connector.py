@@ -6,6 +6,7 @@ from typing import Any
 from counterflow.connectors.odoo import (
     check,
     feeds,
+    keys,
     lanes,
     move_goods,
     post_credit_note,
@@ -22,7 +23,7 @@ from counterflow.connectors.odoo.session import Odoo
 from counterflow.connectors.odoo.wires import Access
 from counterflow.core.effects import Effect
 from counterflow.core.facts import Fact
-from counterflow.sdk.connector import Context, Delivery, Page, Signal
+from counterflow.sdk.connector import Context, Credential, Delivery, Page, Signal
 from counterflow.sdk.outcomes import AuthFailed, ConnectorError, Done, Outcome, Rejected
 
 _Send = Callable[[Odoo, Effect], Awaitable[Done]]
@@ -57,13 +58,17 @@ class OdooConnector:
 
     def __init__(self, config: Config, context: Context) -> None:
         self.manifest = manifest_for(config)
-        access = Access(config.api_key.get_secret_value(), config.database, config.login)
-        headers = {"Authorization": f"bearer {access.key}"}
+        self._config, self._context = config, context
+        client = self._client(config.api_key.get_secret_value())
+        self.odoo = Odoo(client, config, Names(client, config), context.connection, context.now, self.manifest.version)
+
+    def _client(self, key: str) -> Client:
+        config, context = self._config, self._context
+        headers = {"Authorization": f"bearer {key}"}
         if config.database:
             headers["X-Odoo-Database"] = config.database
-        self.transport = context.transport(config.base_url, headers=headers, timeout_seconds=config.timeout_seconds)
-        client = Client(self.transport, access)
-        self.odoo = Odoo(client, config, Names(client, config), context.connection, context.now, self.manifest.version)
+        transport = context.transport(config.base_url, headers=headers, timeout_seconds=config.timeout_seconds)
+        return Client(transport, Access(key, config.database, config.login))
 
     def verify(self, delivery: Delivery) -> None:
         raise AuthFailed("Odoo sends no webhooks here: its documents are polled. Remove the webhook")
@@ -116,7 +121,17 @@ class OdooConnector:
         return await check.check(self.odoo)
 
     async def aclose(self) -> None:
-        await self.transport.aclose()
+        await self.odoo.client.transport.aclose()
+
+    async def credential(self) -> Credential | None:
+        return await keys.credential(self.odoo.client)
+
+    async def renew(self, old: Credential) -> Credential:
+        odoo = self.odoo
+        return await keys.renew(odoo.client, self._client, old, odoo.connection, odoo.now())
+
+    async def retire(self, secret: str) -> None:
+        await keys.retire(self.odoo.client, secret)
 
 
 def _unknown(effect: Effect) -> Rejected:

@@ -79,6 +79,7 @@ CLASSES: dict[str, Class] = {
     "effect_parked": Class("high", "operations", 4, "effect-parked", ("retry", "discard")),
     "drift": Class("high", "operations", 4, "drift", ("retry", "discard")),
     "connection_auth": Class("high", "operations", 1, "connection-auth", ("retry", "resolve")),
+    "credential_ending": Class("high", "operations", 168, "credential-ending"),
     "connection_missing": Class("high", "operations", 4, "connection-missing"),
     "feed_failed": Class("medium", "integration", 4, "feed-failed"),
     "malformed_delivery": Class("medium", "integration", 24, "malformed-delivery", ("retry", "resolve")),

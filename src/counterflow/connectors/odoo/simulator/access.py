@@ -11,6 +11,28 @@ if TYPE_CHECKING:
 
 ROLES = {"admin": 2, "integration": 6, "minimal": 7, "none": 5}  # role -> user id
 
+# role -> groups, by external id; an administrator has what doctor looks for, too
+GROUPS: dict[str, frozenset[str]] = {
+    "integration": frozenset(
+        {
+            "base.group_user",
+            "sales_team.group_sale_salesman_all_leads",
+            "stock.group_stock_user",
+            "account.group_account_invoice",
+            "account.group_account_basic",
+        }
+    ),
+    "none": frozenset({"base.group_user"}),
+}
+GROUPS["minimal"] = GROUPS["integration"] - {"account.group_account_basic"}
+GROUPS["admin"] = GROUPS["integration"] | {
+    "base.group_system",
+    "base.group_erp_manager",
+    "account.group_account_manager",
+    "stock.group_stock_manager",
+    "sales_team.group_sale_manager",
+}
+
 _VERBS = {"create": "create", "load": "create", "write": "modify", "unlink": "delete"}
 _READS = (
     "read",
@@ -25,6 +47,7 @@ _READS = (
     "get_external_id",
     "context_get",
 )
+_OPEN = ("check_object_reference", "has_access", "check_access_rights", "has_group", "context_get")
 _CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
     ("ir.model.data", "access"): ("Access Rights",),
     ("ir.model.data", "create"): ("Access Rights",),
@@ -66,8 +89,8 @@ _TITLES = {
 
 
 def refuse(env: Env, role: str, model: str, method: str, models: "Mapping[str, Model]") -> None:
-    """AccessError when the role's groups do not allow it; `check_object_reference` is open to all."""
-    if role == "admin" or method == "check_object_reference":
+    """AccessError when the role's groups do not allow it; what everybody may ask is open to all."""
+    if role == "admin" or method in _OPEN or model in ("res.users.apikeys", "ir.module.module"):
         return
     verb = _VERBS.get(method, "access" if method in _READS else "modify")
     groups = _CLOSED.get((model, verb))
@@ -84,3 +107,12 @@ def refuse(env: Env, role: str, model: str, method: str, models: "Mapping[str, M
         f"following groups:\n{listed}\nContact your administrator to request access if necessary."
     )
     raise AccessError(message)
+
+
+def may(env: Env, role: str, model: str, operation: str, models: "Mapping[str, Model]") -> bool:
+    """What `has_access` answers."""
+    try:
+        refuse(env, role, model, operation, models)
+    except AccessError:
+        return False
+    return True

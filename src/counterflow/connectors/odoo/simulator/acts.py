@@ -1,13 +1,17 @@
 """What people do inside this Odoo (`POST /_sim/do/<act>`)."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
+from counterflow.connectors.odoo.simulator.access import ROLES
 from counterflow.connectors.odoo.simulator.books import document
 from counterflow.connectors.odoo.simulator.calls import Odoo
 from counterflow.connectors.odoo.simulator.errors import OdooError
 from counterflow.connectors.odoo.simulator.records import Env, Rec, Vals
 from counterflow.connectors.odoo.simulator.seed import seed_company
+from counterflow.connectors.odoo.simulator.users import STAMP
+from counterflow.connectors.odoo.simulator.users import make_key as new_key
 from counterflow.sdk.simulator import World
 
 Act = Callable[[Env, Vals], Any]
@@ -362,6 +366,21 @@ def revoke_key(env: Env, payload: Vals) -> Vals:
         world.put("_odoo_revoked", payload["key"], {"key": payload["key"]})
     else:
         world.delete("_odoo_revoked", payload["key"])
+    env.unlink("res.users.apikeys", [row.id for row in env.find("res.users.apikeys", _key=payload["key"])])
+    return {}
+
+
+def make_key(env: Env, payload: Vals) -> Vals:
+    """A person makes an API key: `{"role": "integration", "key", "days": 89}`, days 0 for one that does not end."""
+    days = payload.get("days", 89)
+    ends = (env.now + timedelta(days=days)).strftime(STAMP) if days else False
+    key = new_key(env, ROLES[payload.get("role", "integration")], "made by hand", ends, payload.get("key", ""))
+    return {"key": key, "ends": ends}
+
+
+def allow_key_renewal(env: Env, payload: Vals) -> Vals:
+    """The system parameter `base.enable_programmatic_api_keys`: `{"allowed": true}`."""
+    env.rec("res.company", 1).set(_programmatic_keys=payload.get("allowed", True))
     return {}
 
 
@@ -385,5 +404,7 @@ ACTS: dict[str, Act] = {
         split_quant,
         merge_quants,
         revoke_key,
+        make_key,
+        allow_key_renewal,
     )
 }

@@ -1,4 +1,4 @@
-"""Companies, partners, currencies, users, messages and external ids."""
+"""Companies, partners, currencies, messages and external ids."""
 
 import html
 from typing import Any
@@ -61,16 +61,6 @@ class CurrencyRate(Model):
     name = "res.currency.rate"
     order = "name desc, id"
     defaults = {"company_id": 1, "name": lambda env: env.today}
-
-
-class User(Model):
-    name = "res.users"
-    order = "name, login"
-    defaults = {"active": True, "company_id": 1}
-
-    @method(model_level=True)
-    def context_get(self, env: Env) -> Vals:
-        return {"lang": "en_US", "tz": "UTC", "uid": env.uid}
 
 
 class Uom(Model):
@@ -144,7 +134,6 @@ MODELS: list[type[Model]] = [
     Partner,
     Currency,
     CurrencyRate,
-    User,
     Uom,
     Attachment,
     Message,

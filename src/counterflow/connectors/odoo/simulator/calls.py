@@ -17,8 +17,9 @@ from counterflow.connectors.odoo.simulator import (
     returns,
     sales,
     transfers,
+    users,
 )
-from counterflow.connectors.odoo.simulator.access import refuse
+from counterflow.connectors.odoo.simulator.access import may, refuse
 from counterflow.connectors.odoo.simulator.base import post_message
 from counterflow.connectors.odoo.simulator.contract import Contract, load_contract
 from counterflow.connectors.odoo.simulator.database import Database
@@ -28,6 +29,7 @@ from counterflow.connectors.odoo.simulator.records import Env, Model, Vals
 
 _MODULES = (
     base,
+    users,
     products,
     places,
     moves,
@@ -212,6 +214,14 @@ def _message_unsubscribe(env: Env, model: str, ids: list[int], partner_ids: list
     """Nobody follows anything here."""
 
 
+def _has_access(env: Env, model: str, ids: list[int], operation: str) -> bool:
+    return may(env, users.role_of(env.uid), model, operation, env.models)
+
+
+def _check_access_rights(env: Env, model: str, operation: str, raise_exception: bool = True) -> bool:
+    return may(env, users.role_of(env.uid), model, operation, env.models)
+
+
 _MODEL_LEVEL: dict[str, Callable[..., Any]] = {
     "create": _create,
     "search": _search,
@@ -222,6 +232,7 @@ _MODEL_LEVEL: dict[str, Callable[..., Any]] = {
     "fields_get": _fields_get,
     "default_get": _default_get,
     "formatted_read_group": _formatted_read_group,
+    "check_access_rights": _check_access_rights,
 }
 _RECORD_LEVEL: dict[str, Callable[..., Any]] = {
     "write": _write,
@@ -230,6 +241,7 @@ _RECORD_LEVEL: dict[str, Callable[..., Any]] = {
     "web_read": _web_read,
     "get_external_id": _get_external_id,
     "message_post": _message_post,
+    "has_access": _has_access,
     "message_unsubscribe": _message_unsubscribe,
 }
 

@@ -30,13 +30,13 @@ class AccessError(OdooError):
 
 
 class AccessDenied(OdooError):
-    """A wrong key on JSON-RPC; JSON-2 says Unauthorized."""
+    """A wrong key on JSON-RPC, where JSON-2 says Unauthorized; or one that is none of the user's."""
 
     name = "odoo.exceptions.AccessDenied"
-    status = 401
+    status = 403
 
-    def __init__(self) -> None:
-        super().__init__("Access Denied")
+    def __init__(self, message: str = "Access Denied") -> None:
+        super().__init__(message)
 
 
 class MissingError(OdooError):

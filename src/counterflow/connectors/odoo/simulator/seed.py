@@ -53,6 +53,7 @@ _LOCATIONS: list[tuple[int, str, str, int | None, str]] = [
     (16, "Refurbish", "internal", 4, ""),
     (17, "Write-off", "inventory", None, "write_off"),
 ]
+_MODULES = ("account", "mrp", "repair", "sale", "sale_management", "sale_stock", "stock", "stock_account")
 _CURRENCIES = [(1, "USD", 2), (126, "EUR", 2), (143, "GBP", 2), (25, "JPY", 0), (9, "BHD", 3), (15, "CHF", 2)]
 
 
@@ -95,6 +96,9 @@ def _seed(env: Env, payload: Vals) -> None:
         name = {"admin": "Administrator", "integration": "Returns Integration"}.get(role, role)
         env.create("res.users", {"id": id, "login": role, "name": name, "partner_id": 3 if role == "admin" else 4})
     env.create("ir.model.data", {"module": "mail", "name": "mt_note", "model": "mail.message.subtype", "res_id": 2})
+    for module in _MODULES:
+        env.create("ir.module.module", {"name": module})
+    env.create("ir.module.module", {"name": "hr", "state": "uninstalled"})
     provider = payload.get("provider") or {}
     _accounts(env, provider)
     for id, name, amount, use, included in _TAXES:

@@ -21,6 +21,7 @@ from counterflow.connectors.odoo.simulator.errors import (
     UserError,
 )
 from counterflow.connectors.odoo.simulator.load import failed
+from counterflow.connectors.odoo.simulator.users import ApiKey, role_of
 from counterflow.sdk.simulator import World
 
 _NOT_FOUND = "<!DOCTYPE html>\n<html>\n<head><title>Odoo</title></head>\n<body><h1>404: Not Found</h1></body>\n</html>"
@@ -241,6 +242,8 @@ class Web:
 
     def _known(self, key: str) -> str:
         """The role of a key that is in force; empty otherwise."""
+        if holder := ApiKey.holder(self.odoo.env(), key):
+            return role_of(holder.id)
         return "" if self.world.get("_odoo_revoked", key) else self.keys.get(key, "")
 
     def _role(self, request: Request) -> str:
