@@ -103,7 +103,8 @@ class Harness(testing.Harness):
             message = json.loads(body)
             for row in message["notificationItems"]:
                 item = row["NotificationRequestItem"]
-                item["additionalData"] = {"hmacSignature": sign(bytes.fromhex(HMAC_KEY), item)}
+                signature = sign(bytes.fromhex(HMAC_KEY), item)
+                item["additionalData"] = {**item.get("additionalData", {}), "hmacSignature": signature}
             body = json.dumps(message).encode()
         except (ValueError, TypeError, KeyError):
             pass

@@ -81,7 +81,7 @@ def _payout(connection: str, batch: int, currency: str, rows: list[Row], seen_at
     if fees := sum(_fee(row) for row in moves):
         entries.append(SettlementEntry("fee", payout_ref, -fees))
     at = max(_at(row) for row in paid or rows)
-    body = PayoutReported(payout_ref, net, currency, tuple(entries), at.date().isoformat() if paid else "")
+    body = PayoutReported(payout_ref, net, currency, tuple(entries), paid[0]["Creation Date"][:10] if paid else "")
     told = hashlib.sha256(repr((net, entries)).encode()).hexdigest()[:16]
     return [fact_of(connection, body, payout_ref, told, at, seen_at, (payout_ref,)), *facts]
 
