@@ -238,3 +238,17 @@ async def test_two_returns_of_an_order_that_nobody_has_told_us_yet_are_two_cases
         await tell(world, told(THREE))
         assert [(await view(world, name, "till-1")).lines[0].line_ref for name in "ABC"] == ["L1", "L2", "L3"]
         await holds(world)
+
+
+async def test_a_second_return_of_a_line_leaves_the_first_the_piece_that_it_was_paid_for(fresh_database):
+    async with a_retailer(fresh_database) as world:
+        sold = sale(line("L1", "TEE", 949, quantity=2))
+        await tell(world, told(sold), asked("A", "L1"))
+        await tell(world, *handed_in("A", "TEE"))
+        assert await paid_out(world) == 474
+        # The shop tells its order anew with each return: both arrive together, and the first case is read for it.
+        await tell(world, told(replace(sold, version=2)), asked("B", "L1", minutes=30))
+        assert await paid_out(world) == 474, "nothing has come back yet: the odd cent belongs to the second piece"
+        await tell(world, *handed_in("B", "TEE", minutes=40))
+        assert await paid_out(world) == 949
+        await holds(world)

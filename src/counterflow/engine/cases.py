@@ -10,7 +10,7 @@ from itertools import islice
 import psycopg
 from psycopg import AsyncConnection
 
-from counterflow.core.facts import OPENS_AFTER_SECONDS, Fact, SaleRecorded
+from counterflow.core.facts import OPENS_AFTER_SECONDS, Fact, ReturnRequested, SaleRecorded
 from counterflow.core.returns.case import Setting
 from counterflow.engine import commit
 from counterflow.engine.batch import OVER_PAYMENT, Batch, Decide, Item, Known
@@ -174,14 +174,17 @@ class CaseDrain:
                 claims.setdefault(row.root_sale, {})[row.case_id] = row.claims
         mine = [r for r in rows if r.sale_ref in arrived_refs or (r.case_id in case_ids and r.shard in shards)]
         held = await load(conn, mine, self.cache) if mine else {}
-        # A refund that is none of the known cases' opens one of its own over the sale that they hold.
+        # A refund that is none of the known cases', and a return, open one of their own over the sale that those hold.
         named_sales -= {h.sale_ref for h in held.values()} - {
-            t.target
-            for item in items
-            if item.fact.kind in OVER_PAYMENT
-            for ref in item.fact.refs
-            for t in targets.get(ref, ())
-            if t.kind == "sale"
+            *(
+                t.target
+                for item in items
+                if item.fact.kind in OVER_PAYMENT
+                for ref in item.fact.refs
+                for t in targets.get(ref, ())
+                if t.kind == "sale"
+            ),
+            *(item.fact.body.sale_ref for item in items if isinstance(item.fact.body, ReturnRequested)),
         }
         stored = await sales.load(conn, named_sales) if named_sales else {}
         elsewhere = {row.case_id: row.shard for row in rows if row.shard not in shards and row.case_id not in held}
