@@ -1,20 +1,15 @@
-"""What `doctor` asks of Odoo: can we reach it, may we do our work, is everything named that we need."""
+"""What `doctor` asks of Odoo: can we reach it, may we do our work and no more, is everything named that we need."""
 
 from collections.abc import Awaitable
+from datetime import timedelta
 
+from counterflow.connectors.odoo import keys, rights
 from counterflow.connectors.odoo.session import Odoo
 from counterflow.connectors.odoo.wires import major_of
 from counterflow.sdk.outcomes import ConnectorError
 
 Finding = tuple[str, bool, str]
-# what we write, or read to decide; and the group that gives it
-_NEEDED = {
-    "sale.order": "Sales / User: All Documents",
-    "stock.picking": "Inventory / User",
-    "account.move": "Invoicing / Billing",
-    "account.payment": "Invoicing / Billing",
-    "account.bank.statement.line": "Invoicing / Basic (account.group_account_basic)",
-}
+_KEY_ENDS = timedelta(days=14)
 
 
 async def check(odoo: Odoo) -> list[Finding]:
@@ -27,15 +22,11 @@ async def check(odoo: Odoo) -> list[Finding]:
     fine = major_of(version) >= 17
     found.append((f"Odoo {version}", fine, "" if fine else "this connector speaks to Odoo 17 and newer"))
     try:
-        await odoo.client.ask("res.users", "context_get")
+        found.append(await _key(odoo))
+        found += await rights.apps(odoo)
+        found += await rights.rights(odoo)
     except ConnectorError as error:
         return [*found, ("API key", False, error.message)]
-    found.append(("API key", True, ""))
-    for model, group in _NEEDED.items():
-        what = f"may read {model}"
-        found.append(
-            await _tried(what, odoo.client.ask(model, "search_count", domain=[], limit=1), f" (group {group})")
-        )
     config, names = odoo.config, odoo.names
     for place, entry in config.places.items():
         found.append(await _tried(f"place {place}: receipts", names.operation(place, "in")))
@@ -54,9 +45,19 @@ async def check(odoo: Odoo) -> list[Finding]:
     return found
 
 
-async def _tried(what: str, attempt: Awaitable[object], hint: str = "") -> Finding:
+async def _key(odoo: Odoo) -> Finding:
+    """When the key ends. With several keys the first that ends counts, for which one is ours Odoo does not tell."""
+    ours = await keys.credential(odoo.client)
+    if ours is None:
+        return "API key", True, ""
+    fine = odoo.now() < ours.ends_at - _KEY_ENDS
+    move = "make a new one (Preferences > Security), put it where `api_key` points to, and delete the old one"
+    return f"API key: ends on {ours.ends_at:%Y-%m-%d}", fine, "" if fine else move
+
+
+async def _tried(what: str, attempt: Awaitable[object]) -> Finding:
     try:
         await attempt
     except ConnectorError as error:
-        return what, False, error.message + hint
+        return what, False, error.message
     return what, True, ""

@@ -51,6 +51,7 @@ _OPEN = ("check_object_reference", "has_access", "check_access_rights", "has_gro
 _CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
     ("ir.model.data", "access"): ("Access Rights",),
     ("ir.model.data", "create"): ("Access Rights",),
+    ("ir.model.data", "modify"): ("Access Rights",),
     ("product.product", "create"): ("Products/Create",),
     ("product.product", "modify"): ("Products/Create",),
     ("product.template", "create"): ("Products/Create",),

@@ -384,6 +384,13 @@ def allow_key_renewal(env: Env, payload: Vals) -> Vals:
     return {}
 
 
+def remove_app(env: Env, payload: Vals) -> Vals:
+    """`{"name": "repair"}`: the module is not installed any more (its models stay, unlike in the real one)."""
+    for module in env.find("ir.module.module", name=payload["name"]):
+        module.set(state="uninstalled")
+    return {}
+
+
 def _existing(env: Env, model: str, id: int) -> Rec:
     if model not in env.models or env.db.row(model, id) is None:
         raise LookupError(f"{model} {id}")
@@ -406,5 +413,6 @@ ACTS: dict[str, Act] = {
         revoke_key,
         make_key,
         allow_key_renewal,
+        remove_app,
     )
 }
