@@ -56,11 +56,17 @@ async def look(get: Callable[[str], Awaitable[Any]], views: Iterable[View]) -> W
     )
 
 
-def disagreements(world: World, foreseen: Mapping[Story, Ends] | Sequence[tuple[Story, Ends]]) -> list[str]:
-    """Sentences, each with the story: what was foreseen and what is there. None: everybody holds what they should."""
-    pairs = list(foreseen.items()) if isinstance(foreseen, Mapping) else list(foreseen)
-    found = [f"{story.title}: {said}" for story, ends in pairs for said in _story(world, story, ends)]
-    return [*found, *_stock(world, [ends for _, ends in pairs])]
+def disagreements(world: World, foreseen: Sequence[tuple[Story, tuple[Ends, ...]]]) -> list[str]:
+    """Sentences, each with the story: what was foreseen and what is there. None: everybody holds what they should.
+
+    Of several ends that may be, one has to be there in all its parts.
+    """
+    found: list[str] = []
+    for story, ends in foreseen:
+        said = [list(_story(world, story, each)) for each in ends]
+        if all(said):
+            found += [f"{story.title}: {each}" for each in said[0]]
+    return [*found, *_stock(world, [ends[0] for _, ends in foreseen])]
 
 
 def _story(world: World, story: Story, ends: Ends) -> Iterable[str]:

@@ -381,8 +381,11 @@ def under_receipt(draft: Draft) -> None:
     draft.sell(Sold(line.sku, quantity, line.price_minor))
     came = draft.rng.randint(1, quantity - 1)
     draft.ask((0, quantity))
-    told = Condition("status", ("awaiting_goods",))  # the warehouse knows what to expect, so it says what is missing
-    draft.arrive({"sku": line.sku, "quantity": came}, when=(told,))
+    draft.do(
+        "wms", "scan", AUTHORISED, after=draft.pause(1), rma_number="$case.rma", status="handed_over",
+        tracking_number=f"1Z{draft.number:06d}", carrier="post",
+    )  # fmt: skip
+    draft.arrive({"sku": line.sku, "quantity": came}, when=(Condition("goods", ("handed_over", quantity)),))
     draft.inspect("A", when=(Condition("received", (came,)),))
     verdict = draft.rng.choice(("kept", "lost"))
     draft.do(

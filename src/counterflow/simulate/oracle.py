@@ -10,7 +10,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any
@@ -20,7 +20,7 @@ from counterflow.simulate.script import PEOPLE, Sold, Step, Story
 Range = tuple[int, int]  # both ends included
 NOTHING: Range = (0, 0)
 _PPM = 1_000_000
-_TILL, _WAREHOUSE = "till-1", "wms"
+_TILL = "till-1"
 
 # The words of the shop's portal, in those of the policy tables (glossary; requirement 36: one canonical return).
 _REASONS = {
@@ -94,17 +94,14 @@ class _Return:
     channel: str
     pieces: list[_Piece]
     receipts: int = 0
-    inspections: int = 0
-    over: int = 0  # pieces that nobody had announced
-    over_settled: int = 0
-    wrong_serial: int = 0
-    serials_settled: int = 0
+    judged: int = 0  # how often somebody has judged pieces; what is judged apart may be paid apart
+    wrong: Counter[str] = field(default_factory=Counter)  # class of exception -> pieces that are not as announced
+    settled: Counter[str] = field(default_factory=Counter)  # class of exception -> how many a person has resolved
     replacement_minor: int = 0
-    replaced: str = ""  # sent | cancelled
     paid_in_minor: int = 0
     signatures: int = 0
     cancelled: bool = False
-    cancel_settled: bool = False
+    sent: bool = False  # a carrier has it: what does not arrive was lost on its way
 
 
 @dataclass(slots=True)
@@ -117,9 +114,8 @@ class _Story:
     by_hand_minor: int = 0
     by_marketplace_minor: int = 0
     dispute: str = ""  # opened | won | lost
-    failed: int = 0
+    failed: bool = False
     failed_settled: str = ""
-    credited_by_hand: bool = False
 
 
 class Oracle:
@@ -128,14 +124,21 @@ class Oracle:
     def __init__(self, policies: str) -> None:
         self._tables: dict[str, list[dict[str, Any]]] = tomllib.loads(policies)
 
-    def foresee(self, story: Story) -> Ends:
-        """What each party holds in the end. Raises ValueError for an act that the oracle does not know."""
+    def foresee(self, story: Story) -> tuple[Ends, ...]:
+        """What each party may hold in the end, nearly always one thing. Raises ValueError for an unknown act."""
         walk = _Story(story)
         for step in story.steps:
             _walk(walk, step)
         ends = [self._return(walk, each) for each in walk.returns]
         owed = self._owed(walk, ends)
-        return self._ends(walk, ends, owed)
+        found = self._ends(walk, ends, owed)
+        if walk.dispute != "won":
+            return (found,)
+        # Where the refund went out before anybody knew of the dispute the provider has refused it, and a person has it.
+        waits, told = frozenset({"refund_rejected", "refund_unroutable"}), dict(found.notices)
+        told.pop("refund_sent", None)
+        refused = replace(found, refunded={}, total=NOTHING, credited=(NOTHING,), notices=told, waits_for=waits)
+        return found, refused
 
     # ---- the tables --------------------------------------------------------------------------------------------------
 
@@ -175,7 +178,8 @@ class Oracle:
             if piece.here:
                 found.places[_GOES_TO.get(piece.disposition, piece.here), _sku(walk, piece)] += 1
                 found.places["customer", _sku(walk, piece)] -= 1
-            if not (piece.grade or early) or piece.missing:
+            lost = piece.missing == "lost" and each.sent  # proof of dispatch decides (edge case 35)
+            if not (piece.grade or early or lost) or (piece.missing and not lost):
                 continue
             terms = self._ask("fees", self._inputs(walk, each, piece))
             found.back.append(piece)
@@ -227,7 +231,7 @@ class Oracle:
     def _ends(self, walk: _Story, ends: list["_Owed"], owed: Range) -> Ends:
         offset = paid_back = 0
         for each in walk.returns:
-            if each.replacement_minor and each.replaced != "cancelled":  # requirements 30, 31
+            if each.replacement_minor:  # requirements 30, 31
                 offset += min(owed[0], each.replacement_minor)
             elif each.paid_in_minor:
                 paid_back += each.paid_in_minor
@@ -263,15 +267,12 @@ class Oracle:
             by_others = walk.by_hand_minor + walk.by_marketplace_minor >= owed[1]
             if signers[self._ask("approvals", inputs)["persons"]] > each.signatures and not by_others and owed[1]:
                 waits.add("approval_needed")
-            if each.wrong_serial > each.serials_settled:
-                waits.add("serial_mismatch")
-            if each.over > each.over_settled:
-                waits.add("over_receipt")
-            if any(piece.missing == "lost" for piece in each.pieces):
-                waits.add("missing_goods")  # nothing proves that it was sent (edge case 35)
+            waits |= {kind for kind, count in each.wrong.items() if count > each.settled[kind]}
             if any(not piece.here and not piece.missing for piece in each.pieces) and each.receipts:
                 waits.add("missing_goods")
-            if each.cancelled and not each.cancel_settled:
+            if any(piece.missing == "lost" for piece in each.pieces):
+                waits.add("recovery_claim" if each.sent else "missing_goods")
+            if each.cancelled and not each.settled["cancelled_after_receipt"]:
                 waits.add("cancelled_after_receipt")
             if any(_GOES_TO.get(piece.disposition) == "returns" for piece in each.pieces):
                 waits.add("quarantine")
@@ -306,13 +307,13 @@ class Oracle:
         notices = Counter[str]()
         received = [NOTHING]
         for each, end in zip(walk.returns, ends, strict=True):
-            if each.channel in ("portal", "store", "service"):
+            if each.channel in ("portal", "store", "cases"):
                 notices["return_declined" if end.declined else "return_approved"] += 1
             if end.places:
                 received.append((1, max(1, each.receipts)))
         legs = Counter[str]()
         if not by_others:
-            waves = sum(max(1, each.inspections) for each, end in zip(walk.returns, ends, strict=True) if end.back)
+            waves = sum(max(1, each.judged) for each, end in zip(walk.returns, ends, strict=True) if end.back)
             for amount in refunded.values():
                 legs.update(low=1 if amount[0] else 0, high=waves)  # what is judged apart may be paid apart
         if walk.failed:
@@ -341,26 +342,77 @@ class _Owed:
 
 # ---- the walk through a script ---------------------------------------------------------------------------------------
 
+# Parts of the sale, which the story's head says already, and what has no consequence for the end.
+_NOTHING = (
+    "pay",
+    "set_rate",
+    "issue_gift_card",
+    "place_order",
+    "sell",
+    "seed_products",
+    "fulfil",
+    "manual_credit_note",
+)
+
 
 def _walk(walk: _Story, step: Step) -> None:
-    known = _ACTS.get((step.system, _act(step)))
-    if known is None:
-        raise ValueError(f"the oracle does not know what {step.system} {step.act} means")
-    known(walk, step)
-
-
-def _act(step: Step) -> str:
-    """An act's name; of a path what it ends in."""
-    return step.act.rpartition("/")[2] if step.system == PEOPLE else step.act
+    act, args, first = step.act, step.args, walk.returns[0] if walk.returns else None
+    if step.system == PEOPLE:
+        act = act.rpartition("/")[2]  # of a path what it ends in
+    if act in ("request_return", "create_return", "cases"):
+        _ask_back(walk, step)
+    elif act == "receive":
+        _counted(walk, step)
+    elif act == "inspect":
+        _inspected(walk, step)
+    elif act == "marketplace_refund":
+        pieces = [piece for row in args["lines"] for piece in _pieces(walk, row, int(row["quantity"]))]
+        walk.returns.append(_Return("$marketplace", "marketplace_return", "none_given", "refund", act, pieces))
+        walk.by_marketplace_minor = round(sum((piece.value for piece in pieces), Fraction(0)))
+    elif act == "refund_in_dashboard":
+        walk.by_hand_minor += args["amount_minor"]
+    elif act in ("open_dispute", "close_dispute"):
+        walk.dispute = "opened" if act == "open_dispute" else "won" if args["won"] else "lost"
+    elif act == "fail_refund":
+        walk.failed = True
+    elif first is None:
+        if act not in _NOTHING:
+            raise ValueError(f"the oracle does not know what {step.system} {act} means")
+    elif act == "customer_picks":
+        first.remedy = args["remedy"]
+        first.replacement_minor = args.get("unit_price_minor", 0) * args.get("quantity", 1)
+    elif act == "resolve":
+        kind = next(str(value) for each in step.when if each.kind == "exception" for value in each.values)
+        first.settled[kind] += 1
+        if kind == "refund_failed":
+            walk.failed_settled = args["action"].removeprefix("pay_")
+    elif act == "missing":
+        first.judged += 1
+        for piece in first.pieces:
+            piece.missing = "" if piece.here else args["verdict"]
+    elif act == "dispositions":
+        for piece in first.pieces:
+            piece.disposition = args["disposition"]
+    elif act == "payments":
+        first.paid_in_minor += args["amount_minor"]
+    elif act == "grant":
+        first.signatures += 1
+    elif act == "scan":
+        first.sent = True
+    elif act == "cancel_order":
+        first.replacement_minor = 0  # it cannot be had: the entitlement goes back as money (requirement 31)
+    elif act == "cancel_return":
+        first.cancelled = any(piece.here for piece in first.pieces)
+    elif act not in (*_NOTHING, "deliver"):
+        raise ValueError(f"the oracle does not know what {step.system} {act} means")
 
 
 def _ask_back(walk: _Story, step: Step) -> None:
-    reason, pieces = "none_given", []
+    reason, pieces = "none_given", list[_Piece]()
     for row in step.args["lines"]:
         reason = _REASONS.get(row["reason"], row["reason"])
         pieces += _pieces(walk, row, int(row["quantity"]))
-    channel = {"request_return": "portal", "create_return": "admin"}.get(step.act, "service")
-    channel = "store" if step.system == _TILL else channel
+    channel = "store" if step.system == _TILL else {"request_return": "portal"}.get(step.act, step.act)
     walk.returns.append(_Return(f"${step.name}", "return", reason, "refund", channel, pieces))
 
 
@@ -368,162 +420,44 @@ def _pieces(walk: _Story, row: Mapping[str, Any], count: int) -> list[_Piece]:
     """The pieces that a row of a request or a receipt names, by its sku or by the index of the line in the order."""
     for i, sold in enumerate(walk.story.lines):
         part = next((part for part in sold.parts if part.sku == row.get("sku")), None)
-        named = row.get("sku") == sold.sku or f".{i}." in str(row.get("line_ref", ""))
-        if part is not None:
+        if part is not None:  # edge case 15: its share as it was frozen at the sale
             return [_Piece(i, part.sku, Fraction(part.paid_minor, part.quantity)) for _ in range(count)]
-        if named:
+        if row.get("sku") == sold.sku or f".{i}." in str(row.get("line_ref", "")):
             return [_Piece(i, "", Fraction(sold.paid_minor, sold.quantity)) for _ in range(count)]
     return []
 
 
-def _pick(walk: _Story, step: Step) -> None:
-    mine = walk.returns[-1]
-    mine.remedy = step.args["remedy"]
-    mine.replacement_minor = step.args.get("unit_price_minor", 0) * step.args.get("quantity", 1)
-
-
-def _of(walk: _Story, step: Step) -> _Return | None:
-    """The return that a step is about: the one that its case is named by, else the first."""
-    named = next((each for each in walk.returns if f"{each.ref}." in step.case), None)
-    return named or (walk.returns[0] if walk.returns else None)
-
-
 def _counted(walk: _Story, step: Step) -> None:
-    mine, rows = _of(walk, step), list[list[_Piece]]()
+    named = (each for each in walk.returns if f"{each.ref}." in step.case)
+    mine = next(named, walk.returns[0] if walk.returns else None)
     if mine is None:  # nobody announced it (requirement 69, blind return)
         pieces = [piece for row in step.args["lines"] for piece in _pieces(walk, row, int(row["quantity"]))]
         mine = _Return("$blind", "return", "none_given", "refund", "blind", pieces)
         walk.returns.append(mine)
-    place = "store" if step.system == _TILL else "returns"
+    place, rows = "store" if step.system == _TILL else "returns", list[list[_Piece]]()
     mine.receipts += 1
     for row in step.args["lines"]:
         sold = [line for line in walk.story.lines if line.sku == row["sku"] and line.serials]
         if sold and row.get("serial") not in sold[0].serials:  # requirement 11
-            mine.wrong_serial += 1
+            mine.wrong["serial_mismatch"] += 1
             rows.append([])
             continue
         fits = [p for p in mine.pieces if _sku(walk, p) == row["sku"] and (not p.here or p.here == "store" != place)]
         taken = fits[: int(row["quantity"])]
         for piece in taken:
-            piece.here, piece.missing = place, ""
-        mine.over += int(row["quantity"]) - len(taken)
+            piece.here = place
+        mine.wrong["over_receipt"] += int(row["quantity"]) - len(taken)
         rows.append(taken)
     walk.receipts[step.name] = mine, rows
 
 
 def _inspected(walk: _Story, step: Step) -> None:
     mine, rows = walk.receipts[step.args["receipt_id"].removeprefix("$").partition(".")[0]]
-    mine.inspections += 1
+    mine.judged += 1
     line = [piece for piece in rows[step.args["line_no"] - 1] if not piece.grade]
     for piece in line[: step.args.get("quantity", len(line))]:
         piece.grade = step.args["grade"]
         piece.findings = tuple(each["code"] for each in step.args["findings"])
-
-
-def _marketplace(walk: _Story, step: Step) -> None:
-    pieces = [piece for row in step.args["lines"] for piece in _pieces(walk, row, int(row["quantity"]))]
-    walk.returns.append(_Return("$marketplace", "marketplace_return", "none_given", "refund", "marketplace", pieces))
-    walk.by_marketplace_minor = sum(round(piece.value * 1) for piece in pieces)
-
-
-def _resolved(walk: _Story, step: Step) -> None:
-    mine = walk.returns[0]
-    kind = next(str(value) for each in step.when if each.kind == "exception" for value in each.values)
-    action = step.args["action"]
-    if kind == "over_receipt":
-        mine.over_settled += 1
-    elif kind == "serial_mismatch":
-        mine.serials_settled += 1
-    elif kind == "cancelled_after_receipt":
-        mine.cancel_settled = True
-    elif kind == "refund_failed":
-        walk.failed_settled = action.removeprefix("pay_")
-    else:
-        raise ValueError(f"the oracle does not know what resolving {kind} means")
-
-
-def _missing(walk: _Story, step: Step) -> None:
-    for piece in walk.returns[0].pieces:
-        if not piece.here:
-            piece.missing = step.args["verdict"]
-
-
-def _dispositions(walk: _Story, step: Step) -> None:
-    for piece in walk.returns[0].pieces:
-        piece.disposition = step.args["disposition"]
-
-
-def _paid(walk: _Story, step: Step) -> None:
-    walk.returns[0].paid_in_minor += step.args["amount_minor"]
-
-
-def _granted(walk: _Story, step: Step) -> None:
-    walk.returns[0].signatures += 1
-
-
-def _delivered(walk: _Story, step: Step) -> None:
-    walk.returns[0].replaced = "sent"
-
-
-def _order_cancelled(walk: _Story, step: Step) -> None:
-    walk.returns[0].replaced = "cancelled"
-
-
-def _return_cancelled(walk: _Story, step: Step) -> None:
-    walk.returns[0].cancelled = any(piece.here for piece in walk.returns[0].pieces)
-
-
-def _by_hand(walk: _Story, step: Step) -> None:
-    walk.by_hand_minor += step.args["amount_minor"]
-
-
-def _disputed(walk: _Story, step: Step) -> None:
-    walk.dispute = "opened" if step.act == "open_dispute" else "won" if step.args["won"] else "lost"
-
-
-def _failed(walk: _Story, step: Step) -> None:
-    walk.failed = 1
-
-
-def _credited(walk: _Story, step: Step) -> None:
-    walk.credited_by_hand = True
-
-
-def _nothing(walk: _Story, step: Step) -> None:
-    """Part of the sale, which the story's head says already, or without consequence for the end."""
-
-
-_ACTS = {
-    ("psp", "pay"): _nothing,
-    ("psp", "set_rate"): _nothing,
-    ("shop", "issue_gift_card"): _nothing,
-    ("shop", "place_order"): _nothing,
-    ("odoo", "sell"): _nothing,
-    ("odoo", "seed_products"): _nothing,
-    ("shop", "fulfil"): _nothing,
-    ("shop", "request_return"): _ask_back,
-    ("shop", "create_return"): _ask_back,
-    (_TILL, "request_return"): _ask_back,
-    (PEOPLE, "cases"): _ask_back,
-    ("shop", "customer_picks"): _pick,
-    (_TILL, "receive"): _counted,
-    (_WAREHOUSE, "receive"): _counted,
-    (_WAREHOUSE, "inspect"): _inspected,
-    ("shop", "marketplace_refund"): _marketplace,
-    (PEOPLE, "resolve"): _resolved,
-    (PEOPLE, "missing"): _missing,
-    (PEOPLE, "dispositions"): _dispositions,
-    (PEOPLE, "payments"): _paid,
-    (PEOPLE, "grant"): _granted,
-    ("shop", "deliver"): _delivered,
-    ("shop", "cancel_order"): _order_cancelled,
-    ("shop", "cancel_return"): _return_cancelled,
-    ("psp", "refund_in_dashboard"): _by_hand,
-    ("psp", "open_dispute"): _disputed,
-    ("psp", "close_dispute"): _disputed,
-    ("psp", "fail_refund"): _failed,
-    ("odoo", "manual_credit_note"): _credited,
-}
 
 
 def _sku(walk: _Story, piece: _Piece) -> str:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from counterflow.core.facts import Body, Counted, DispositionExecuted, ItemInspected, ItemsReceived
+from counterflow.core.facts import Body, Counted, DispositionExecuted, DisputeMoved, ItemInspected, ItemsReceived
 from tests.core.returns.telling import Story
 
 
@@ -34,3 +34,15 @@ def test_the_inspectors_clock_runs_ahead_of_the_receipts(early: int) -> None:
     story.settle()
     assert [(u.unit_id, u.grade) for u in story.view.units] == [("L1#0", "A")]
     assert story.exceptions() == [] and story.paid() == 2000
+
+
+@pytest.mark.parametrize("ids", [("fc_a", "fc_b"), ("fc_b", "fc_a")])
+def test_a_dispute_that_opened_and_was_lost_in_one_second_is_lost(ids: tuple[str, str]) -> None:
+    story = Story().request().settle()
+    at = story.now + timedelta(minutes=5)
+    for phase, name in zip(("opened", "lost"), ids, strict=True):
+        body = DisputeMoved("dp_1", "pi_1", 2000, phase)
+        story.hear(replace(story.fact(body, "psp", "psp", at), fact_id=name))
+    story.receive().settle().inspect().settle()
+    assert story.legs() == [] and story.paid() == 2000
+    story.closed()

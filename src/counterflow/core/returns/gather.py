@@ -176,7 +176,10 @@ def _replacement(work: Work, body: ReplacementMoved, fact: Fact) -> None:
 
 
 def _disputed(work: Work, body: DisputeMoved, fact: Fact) -> None:
-    work.disputes.setdefault(body.dispute_ref, []).append(fact)
+    told = work.disputes.setdefault(body.dispute_ref, [])
+    told.append(fact)
+    # Providers tell no instant of a verdict: what opened and ended in the same one has ended.
+    told.sort(key=lambda each: (each.occurred_at, getattr(each.body, "phase", "") != "opened"))
 
 
 def _customer_paid(work: Work, body: CustomerPaid, fact: Fact) -> None:
