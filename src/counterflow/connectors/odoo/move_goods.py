@@ -17,8 +17,8 @@ async def find(odoo: Odoo, effect: Effect) -> Done | None:
     assert isinstance(command, MoveGoods)
     if command.operation != "scrap_entry":
         return await transfers.find(odoo, effect.effect_id)
-    ids = [await odoo.client.find_key(key, "stock.scrap") for key in _scrap_keys(effect.effect_id, command)]
-    return await _scrapped(odoo, ids) if all(ids) else None
+    ids = await _scraps(odoo, effect.effect_id)
+    return await _scrapped(odoo, ids) if len(ids) >= len(command.items) else None
 
 
 async def send(odoo: Odoo, effect: Effect) -> Done:
@@ -29,11 +29,24 @@ async def send(odoo: Odoo, effect: Effect) -> Done:
     source = await odoo.names.location(command.place_from, command.location_from)
     target = await odoo.names.location(command.place_to, command.location_to)
     lines = await _lines(odoo, command, source)
-    if command.operation == "scrap_entry":
-        return await _scrap(odoo, effect.effect_id, command, lines, source, target)
     await _need_stock(odoo, command, lines, source)
+    if command.operation == "scrap_entry":
+        result = await _scrap(odoo, effect.effect_id, command, lines, source, target)
+    else:
+        result = await _transfer(odoo, effect.effect_id, command, lines, source, target)
+    if effect.because:
+        model, id, *_ = result.ref.rpartition(":")[2].split(",")
+        await odoo.say(model, int(id), f"{command.rma_number} for {command.order_number}: {effect.because}.")
+    return result
+
+
+async def _transfer(
+    odoo: Odoo, key: str, command: MoveGoods, lines: list[dict[str, Any]], source: int, target: int
+) -> Done:
     head: dict[str, Any] = {
-        "picking_type_id/.id": await odoo.names.operation(command.place_from, "internal"),
+        "picking_type_id/.id": await odoo.names.operation(
+            command.place_from, "out" if command.operation == "outgoing" else "internal"
+        ),
         "location_id/.id": source,
         "location_dest_id/.id": target,
         "origin": f"{command.rma_number} {command.disposition.replace('_', ' ')} {command.order_number}".strip(),
@@ -50,8 +63,8 @@ async def send(odoo: Odoo, effect: Effect) -> Done:
         for line in lines
     ]
     if command.operation == "repair_order" and odoo.config.repair_orders:
-        await _repairs(odoo, effect.effect_id, command, lines, target)
-    return await transfers.carry_out(odoo, Document(effect.effect_id, head, "move_ids", moves))
+        await _repairs(odoo, key, command, lines, target)
+    return await transfers.carry_out(odoo, Document(key, head, "move_ids", moves))
 
 
 async def _repairs(odoo: Odoo, key: str, command: MoveGoods, lines: list[dict[str, Any]], place: int) -> None:
@@ -119,41 +132,49 @@ async def _need_stock(odoo: Odoo, command: MoveGoods, lines: list[dict[str, Any]
 # ---- write-off -------------------------------------------------------------------------------------------------------
 
 
-def _scrap_keys(key: str, command: MoveGoods) -> list[str]:
-    """One scrap order per item; kits have no scrap of their own here (their parts are items)."""
-    return [key if number == 1 else f"{key}_{number}" for number, _ in enumerate(command.items, start=1)]
+async def _scraps(odoo: Odoo, key: str) -> list[int]:
+    """The scrap orders under a key: one per item, of a kit one per part. They were made together or not at all."""
+    ids: list[int] = []
+    while id := await odoo.client.find_key(_scrap_key(key, len(ids) + 1), "stock.scrap"):
+        ids.append(id)
+    return ids
+
+
+def _scrap_key(key: str, number: int) -> str:
+    return key if number == 1 else f"{key}_{number}"
 
 
 async def _scrap(
     odoo: Odoo, key: str, command: MoveGoods, lines: list[dict[str, Any]], source: int, target: int
 ) -> Done:
-    if len(lines) != len(command.items):
-        raise Rejected("a kit cannot be written off as one: dispose of its components", code="kit_scrap")
-    ids = []
-    for scrap_key, line in zip(_scrap_keys(key, command), lines, strict=True):
-        id = await odoo.client.find_key(scrap_key, "stock.scrap")
-        if not id:
-            head = {
-                "product_id/.id": line["product"],
-                "scrap_qty": f"{line['quantity']:g}",
-                "lot_id/.id": line["lot"] or None,
-                "location_id/.id": source,
-                "scrap_location_id/.id": target,
-                "origin": f"{command.rma_number} {command.disposition}",
-            }
-            (id,) = await odoo.client.load("stock.scrap", [Document(scrap_key, head)])
-        ids.append(id)
-        # Validating a scrap that is done scraps once more, and answers True: never without reading the state first.
-        (row,) = await odoo.client.read("stock.scrap", [id], _SCRAP)
-        if row["state"] == "draft":
-            answer = await odoo.client.do("stock.scrap", "action_validate", ids=[id])
-            if answer is not True:
-                raise Rejected(
-                    f"Odoo cannot write off {line['quantity']:g} x {line['sku']}: it does not hold them at "
-                    f"{command.place_from}/{command.location_from}; move them there, then retry",
-                    code="no_stock",
-                    field=line["sku"],
-                )
+    ids = await _scraps(odoo, key)
+    if len(ids) < len(lines):
+        documents = [
+            Document(
+                _scrap_key(key, number),
+                {
+                    "product_id/.id": line["product"],
+                    "scrap_qty": f"{line['quantity']:g}",
+                    "lot_id/.id": line["lot"] or None,
+                    "location_id/.id": source,
+                    "scrap_location_id/.id": target,
+                    "origin": f"{command.rma_number} {command.disposition}",
+                },
+            )
+            for number, line in enumerate(lines, start=1)
+        ]
+        ids += await odoo.client.load("stock.scrap", documents[len(ids) :])
+    # Validating a scrap that is done scraps once more, and answers True: never without reading the state first.
+    for row in await odoo.client.read("stock.scrap", ids, _SCRAP):
+        if (
+            row["state"] == "draft"
+            and await odoo.client.do("stock.scrap", "action_validate", ids=[row["id"]]) is not True
+        ):
+            raise Rejected(
+                f"Odoo cannot write off {row['name']}: {command.place_from}/{command.location_from} does not hold it "
+                "any more; move it there, then retry",
+                code="no_stock",
+            )
     result = await _scrapped(odoo, ids)
     if result is None:
         raise Rejected("Odoo did not validate the scrap order: finish it there, then retry")

@@ -19,6 +19,7 @@ _NAMED: dict[str, tuple[str, tuple[str, ...]]] = {
     "stock.warehouse": ("warehouse", ("code", "name")),
     "res.currency": ("active currency", ("name",)),
 }
+_OPERATIONS = {"in": "in_type_id", "internal": "int_type_id", "out": "out_type_id"}
 _OWN_RAILS = ("cash", "gift_card", "store_credit", "bank")  # paid by us: the rail says more than who asked
 
 
@@ -77,11 +78,11 @@ class Names:
         return self._kits
 
     async def operation(self, place: str, direction: str) -> int:
-        """The operation type of a place; direction: in | internal."""
+        """The operation type of a place; direction: in | internal | out."""
         config = self.place(place)
-        own = config.picking_type_in if direction == "in" else config.picking_type_internal
+        own = {"in": config.picking_type_in, "internal": config.picking_type_internal}.get(direction, "")
         if not own:
-            return int((await self._warehouse(config.warehouse))["in_type_id" if direction == "in" else "int_type_id"])
+            return int((await self._warehouse(config.warehouse))[_OPERATIONS[direction]])
         code, slash, sequence = own.partition("/")
         if not slash:
             return await self._external("stock.picking.type", own)
@@ -151,7 +152,7 @@ class Names:
     async def _warehouse(self, code: str) -> dict[str, Any]:
         if code not in self._warehouses:
             id = await self.id("stock.warehouse", code)
-            self._warehouses[code] = (await self.client.read("stock.warehouse", [id], ["in_type_id", "int_type_id"]))[0]
+            self._warehouses[code] = (await self.client.read("stock.warehouse", [id], list(_OPERATIONS.values())))[0]
         return self._warehouses[code]
 
     async def _look_up(self, model: str, name: str) -> int:
