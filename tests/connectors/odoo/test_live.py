@@ -11,27 +11,10 @@ from counterflow.connectors.odoo.live import Point, points, proof, prove
 from counterflow.sdk.testing import Target
 
 REAL = os.environ.get("COUNTERFLOW_LIVE_URL", "")
-MISSING = (  # flows that the connector does not have yet
-    "Back on sale",
-    "Scrapped",
-    "Returned to the vendor",
-    "Nothing is moved",
-    "Another serial",
-    "Another lot",
-    "A kit written off",
-    "back before it was invoiced",
-    "An unpaid invoice takes",
-    "A tax that is not rounding",
-    "A credit note: sent by two",
-    "A reversal: sent by two",
-    "A refund payment: sent by two",
-)
 
 
 @pytest.mark.parametrize("point", points(), ids=lambda point: point.name)
-async def test_the_simulator_holds_to_it(point: Point, request: pytest.FixtureRequest) -> None:
-    if any(words in point.name for words in MISSING):
-        request.applymarker(pytest.mark.xfail(strict="sent by two" not in point.name))
+async def test_the_simulator_holds_to_it(point: Point) -> None:
     async with proof() as at:
         await point.function(at)
 

@@ -209,11 +209,14 @@ async def test_money_without_goods_reverses_no_cost_and_what_is_kept_is_income(o
     assert {code for code, _ in await odoo.ledger(money)} == {"121000", "251000", "400000"}
 
 
-async def test_an_unpaid_invoice_takes_the_credit_note_and_nothing_is_left_to_pay(odoo: Lane) -> None:
+async def test_an_unpaid_invoice_takes_the_credit_note_and_the_refund_waits_for_the_charge(odoo: Lane) -> None:
     number = await odoo.sale(("MUG", 2), pay=False)
     note = await odoo.done(credit(number, goods("l1", "MUG", 1, 1190, 190)))
     assert (value(note, "residual_minor"), value(note, "payment_state")) == ("0", "paid")
-    assert await odoo.rejected(refund(note.ref, 1190)) == "nothing_left"
+    paid = refund(note.ref, 1190)
+    assert value(await odoo.done(paid), "state") == "open"
+    assert await odoo.connector.find(paid) == await odoo.done(paid)
+    assert await odoo.rejected(refund(note.ref, 1, "more")) == "nothing_left"
 
 
 async def test_a_sale_that_is_not_invoiced_says_what_to_do(odoo: Lane) -> None:

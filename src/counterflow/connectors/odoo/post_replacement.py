@@ -54,7 +54,7 @@ async def send(odoo: Odoo, effect: Effect) -> Done:
         await odoo.say(MODEL, original.id, f"{command.rma_number}: exchanged for {command.replacement_ref}.")
     rows = await odoo.client.read(MODEL, [id], ["state"])
     if rows and rows[0]["state"] in ("draft", "sent"):
-        await odoo.client.do(MODEL, "action_confirm", ids=[id])
+        await odoo.change(MODEL, "action_confirm", [id])
     result = await _read(odoo, id)
     if result is None:
         raise Rejected("Odoo did not confirm the replacement order: confirm it there, then retry")

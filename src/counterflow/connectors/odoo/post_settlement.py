@@ -35,7 +35,7 @@ async def send(odoo: Odoo, effect: Effect) -> Done:
         (id,) = await odoo.client.load(MODEL, [await _document(odoo, effect.effect_id, command)])
     items = await _clearing(odoo, effect, command)
     if len(items) > 1:
-        await odoo.client.do("account.move.line", "reconcile", ids=[item["id"] for item in items])
+        await odoo.change("account.move.line", "reconcile", [item["id"] for item in items])
         items = await _clearing(odoo, effect, command)
     return await _read(odoo, id, command, items)
 

@@ -32,4 +32,4 @@ async def open_lines(odoo: Odoo, moves: Sequence[int], payments: Sequence[int] =
 async def match(odoo: Odoo, rows: Sequence[Row]) -> None:
     """Reconcile open lines with each other. With fewer than two sides there is nothing to match."""
     if len(rows) > 1:
-        await odoo.client.do("account.move.line", "reconcile", ids=[row["id"] for row in rows])
+        await odoo.change("account.move.line", "reconcile", [row["id"] for row in rows])

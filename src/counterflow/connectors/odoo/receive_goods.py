@@ -33,6 +33,7 @@ async def operation(odoo: Odoo, effect: Effect) -> dict[str, Any]:
                 "quantity": item.quantity,
                 "sold": bool(item.line_ref),
                 "lot": item.serial or item.lot,
+                "lot_sold": item.lot_sold,
                 "tracked": product.tracking != "none",
             }
         )

@@ -31,7 +31,7 @@ async def send(odoo: Odoo, effect: Effect) -> Done:
         return already
     # Ours is open, so whatever the refund is matched with is its credit note: that one is owed again.
     if taken := [row["id"] for row in rows if row["payment_id"] == refund and row["reconciled"]]:
-        await odoo.client.do("account.move.line", "remove_move_reconcile", ids=taken)
+        await odoo.change("account.move.line", "remove_move_reconcile", taken)
     await match(odoo, rows)
     result = _result(odoo, id, await lines_of(odoo, [], [id]))
     if result is None:

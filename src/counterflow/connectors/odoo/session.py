@@ -1,6 +1,7 @@
 """What every verb works with: the client, the names, and how we refer to documents."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,6 +43,11 @@ class Odoo:
         """The day of a document, ISO."""
         instant = happened if self.config.dates == "event" else self.now()
         return instant.astimezone(ZoneInfo(self.config.timezone)).date().isoformat()
+
+    async def change(self, model: str, method: str, ids: Sequence[int]) -> None:
+        """Call a state method. A refusal is passed over: another attempt may have done it, and what is read decides."""
+        with suppress(Rejected):
+            await self.client.do(model, method, ids=list(ids))
 
     async def say(self, model: str, id: int, text: str) -> None:
         """One line in the chatter. It is no part of the effect: what it meets is passed over."""

@@ -1,7 +1,7 @@
 """Credit notes: which invoice each line belongs to, and prices that give the refund's amounts to the cent."""
 
 from counterflow.connectors.odoo.procedure.payments import receivable
-from counterflow.connectors.odoo.procedure.sale import fields, made_by, notes_of, sale_of, within
+from counterflow.connectors.odoo.procedure.sale import fields, made_by, moves_of, notes_of, sale_of, within
 from counterflow.connectors.odoo.procedure.steps import by_id, escaped, ids_in, link, major, refusal, told
 from counterflow.connectors.odoo.procedure.writing import change, keys_of, load, why
 
@@ -213,7 +213,31 @@ def credit_note(op, sale, group, number, per_line):
     }
 
 
-def credit(ops, sales, settings, made, refused, fresh):
+def never_billed(op, sale):
+    """Nothing of the sale was invoiced, and the goods are back: there is less to invoice, and nothing to credit."""
+    for invoice in sale["invoice_ids"]:
+        if invoice["state"] != "cancel":
+            return False
+    for line in op["lines"]:
+        back = 0
+        for move in moves_of(sale):
+            if (
+                move["product_id"] == line["product"]
+                and move["state"] == "done"
+                and move["location_usage"] == "customer"
+            ):
+                back += move["quantity"]
+        if not line["quantity"] or back < line["quantity"]:
+            return False
+    return True
+
+
+def not_required(sale):
+    values = {"posting": "not_required", "name": sale["name"], "state": "not_required"}
+    return {"done": ("sale.order", [sale["id"]], values)}
+
+
+def credit(ops, sales, settings, made, refused, fresh, unbilled):
     """Look what is there, make the drafts, bring them to the cent, post them, offset what is to be offset."""
     notes = {}
     for sale in sales:
@@ -230,6 +254,9 @@ def credit(ops, sales, settings, made, refused, fresh):
             continue
         try:
             sale = sale_of(sales, op, settings["field"])
+            if never_billed(op, sale):
+                unbilled[op["key"]] = not_required(sale)
+                continue
             mine = []
             for number, group in enumerate(groups_of(op, sale, left).values(), 1):
                 mine.append(credit_note(op, sale, group, number, settings["per_line"]))
@@ -291,8 +318,7 @@ def to_the_cent(drafts, made, refused):
                 refused[document["op"]] = (
                     "amount",
                     f"Odoo makes {row['amount_total']} of a credit note over {major(document['amount'], digits)}: "
-                    "compare the taxes of the invoice with the channel's, correct `taxes` or the products, delete the "
-                    "draft, then retry",
+                    "compare the taxes of the invoice with the channel's, correct `taxes` or the products, then retry",
                     "",
                 )
                 continue
@@ -301,6 +327,18 @@ def to_the_cent(drafts, made, refused):
             answer = yield ("account.move", "write", [row["id"]], {"vals": vals})
             if why(answer):
                 refused[document["op"]] = ("amount", why(answer), "")
+    yield ("run", withdrawn(drafts, made, refused))
+    yield ("", None)
+
+
+def withdrawn(drafts, made, refused):
+    """No draft stays of what cannot be posted: all that was made for its operation goes."""
+    ids = []
+    for document in drafts:
+        if document["op"] in refused and document["key"] in made:
+            ids.append(made.pop(document["key"]))
+    if ids:
+        yield ("account.move", "unlink", ids, {})
     yield ("", None)
 
 

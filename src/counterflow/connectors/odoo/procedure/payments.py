@@ -1,7 +1,7 @@
 """Refund payments: never more than is left of the credit note, posted, and matched with it."""
 
-from counterflow.connectors.odoo.procedure.sale import made_by, note_fields
-from counterflow.connectors.odoo.procedure.steps import ids_in, major, refusal, told
+from counterflow.connectors.odoo.procedure.sale import fields, made_by, note_fields, within
+from counterflow.connectors.odoo.procedure.steps import MODULE, ids_in, major, refusal, told
 from counterflow.connectors.odoo.procedure.writing import change, keys_of, load
 
 
@@ -38,6 +38,8 @@ def pay(ops, made, refused, fresh, pairs):
             states[row["id"]] = row
     known = {}
     yield ("run", keys_of("account.payment", list(states), known))
+    yield ("run", keys_of_sales(ops, states, known))
+    yield ("run", on_account(ops, wanted, notes, known))
     documents = []
     left = {}
     units = []
@@ -46,7 +48,7 @@ def pay(ops, made, refused, fresh, pairs):
             made[op["key"]] = known[op["key"]]
             continue
         try:
-            documents.append(payment(op, wanted[op["key"]], notes, left))
+            documents.append(payment(op, op["sale"] or wanted[op["key"]], notes, left))
         except Exception as error:
             refused[op["key"]] = told(error)
     yield ("run", load("account.payment", documents, made, refused))
@@ -78,6 +80,70 @@ def pay(ops, made, refused, fresh, pairs):
     yield ("", None)
 
 
+def keys_of_sales(ops, states, known):
+    """The payments of sales that were never invoiced: no credit note leads to them."""
+    for op in ops:
+        if op["sale"]:
+            found = yield ("ir.model.data", "check_object_reference", [], {"module": MODULE, "xml_id": op["key"]})
+            if found and found[0] == "account.payment" and found[1]:
+                known[op["key"]] = found[1]
+                arguments = {"fields": ["state", "is_reconciled"], "load": None}
+                for row in (yield ("account.payment", "read", [found[1]], arguments)):
+                    states[row["id"]] = row
+    yield ("", None)
+
+
+def on_account(ops, wanted, notes, known):
+    """What may be paid beside what is left of a credit note: onto the customer's account, where the charge meets it.
+
+    A sale that was never invoiced has no note. A note that its own unpaid invoice has taken at posting has nothing
+    left: that part may be paid, less what has been paid on account already. What another invoice has taken (an
+    exchange) may not.
+    """
+    short = []
+    for op in ops:
+        if op["sale"]:
+            arguments = {"fields": ["name", "partner_id", "currency_id"], "load": None}
+            for row in (yield ("sale.order", "read", op["sale"], arguments)):
+                more = {"state": "posted", "amount_residual": op["amount"] / 10 ** op["digits"], "payment_state": ""}
+                notes[row["id"]] = {**row, **more}
+            continue
+        rest = 0
+        for id in wanted[op["key"]]:
+            rest += round(notes[id]["amount_residual"] * 10 ** op["digits"]) if id in notes else 0
+        if op["key"] not in known and rest < op["amount"]:
+            short += wanted[op["key"]]
+    if short:
+        other = fields("move_id", "payment_id")
+        partial = within(fields("credit_amount_currency"), debit_move_id=other)
+        spec = within({}, line_ids=within(fields("account_type"), matched_debit_ids=partial))
+        for row in (yield ("account.move", "web_read", short, {"specification": spec})):
+            note = notes[row["id"]]
+            taken = 0
+            for line in row["line_ids"]:
+                for partial in line["matched_debit_ids"] if line["account_type"] == "asset_receivable" else []:
+                    other = partial["debit_move_id"]
+                    if other["move_id"] == note["reversed_entry_id"] or other["payment_id"]:
+                        taken += partial["credit_amount_currency"]
+            for payment in note["matched_payment_ids"]:
+                taken -= payment["amount"] if payment["state"] in ("in_process", "paid") else 0
+            notes[row["id"]] = {**note, "beside": max(0, taken)}
+    yield ("", None)
+
+
+def of_sales(ops, made, beside):
+    """How the payments of sales that were never invoiced stand now."""
+    ids = []
+    for op in ops:
+        if op["sale"] and op["key"] in made:
+            ids.append(made[op["key"]])
+    if ids:
+        spec = within(fields("state", "is_reconciled"), move_id=fields("name", "date"))
+        for row in (yield ("account.payment", "web_read", ids, {"specification": spec})):
+            beside[row["id"]] = row
+    yield ("", None)
+
+
 def payment(op, ids, notes, left):
     """The payment of a credit note for `load`. Refused when there is less left of it than is paid."""
     rows = []
@@ -90,7 +156,7 @@ def payment(op, ids, notes, left):
     rest = 0
     for row in rows:
         if row["id"] not in left:
-            left[row["id"]] = round(row["amount_residual"] * 10**digits)
+            left[row["id"]] = round((row["amount_residual"] + row.get("beside", 0)) * 10**digits)
         rest += left[row["id"]]
     if rest < op["amount"]:
         raise refusal(
@@ -118,7 +184,7 @@ def payment(op, ids, notes, left):
             "journal_id/.id": op["journal"],
             "date": op["day"],
             "memo": op["memo"],
-            "invoice_ids/.id": ids,
+            "invoice_ids/.id": None if op["sale"] else ids,
         },
         "lines_field": "",
         "lines": [],
@@ -190,13 +256,20 @@ def part_matches(pairs, made, notes):
     yield ("", None)
 
 
-def paid(id, note_ids, notes):
+def paid(id, note_ids, notes, beside):
+    rows = [beside[id]] if id in beside else []
+    rest = 0
     for note in note_ids:
-        for row in notes[note]["matched_payment_ids"] if note in notes else []:
-            if row["id"] == id and row["is_reconciled"]:
-                entry = row["move_id"]
-                values = {"name": entry["name"], "state": "paid", "accounting_on": str(entry["date"])}
-                return {"done": ("account.payment", [id], values)}
+        rows += notes[note]["matched_payment_ids"] if note in notes else []
+        rest += notes[note]["amount_residual"] if note in notes else 0
+    for row in rows:
+        # Posted, with nothing left of its credit note to be matched with: it waits for the charge.
+        waits = row["state"] in ("in_process", "paid") and not rest
+        if row["id"] == id and (row["is_reconciled"] or waits):
+            entry = row["move_id"]
+            state = "paid" if row["is_reconciled"] else "open"
+            values = {"name": entry["name"], "state": state, "accounting_on": str(entry["date"])}
+            return {"done": ("account.payment", [id], values)}
     what = f"payment {id} is in Odoo" if id else "the payment is not in Odoo"
     said = f"{what} but not matched with its credit note: match them there, then retry"
     return {"refused": ("unmatched", said, "")}

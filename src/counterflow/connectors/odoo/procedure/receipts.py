@@ -2,7 +2,9 @@
 
 from counterflow.connectors.odoo.procedure.sale import fields, incoming, moves_of, sale_of, within
 from counterflow.connectors.odoo.procedure.steps import escaped, link, refusal, told
-from counterflow.connectors.odoo.procedure.writing import change, keys_of, load
+from counterflow.connectors.odoo.procedure.writing import change, keys_of, load, why
+
+_LINE = ("move_id", "picking_id", "product_id", "product_uom_id", "location_id", "location_dest_id")
 
 
 def still_out(moves, left):
@@ -155,6 +157,7 @@ def receive(ops, sales, settings, made, refused):
             documents.append(receipt(op, sale, backs_of(op, sale, lots, kits, left)))
         except Exception as error:
             refused[op["key"]] = told(error)
+    yield ("run", swap_lots(documents, ops, lots, refused))
     yield ("run", load("stock.picking", documents, made, refused))
     units = []
     for op in ops:
@@ -164,15 +167,62 @@ def receive(ops, sales, settings, made, refused):
     yield ("", None)
 
 
+def swap_lots(documents, ops, lots, refused):
+    """Where another lot came back than the delivery says, the delivery is put right first: the one that was noted is
+    in stock again, the one that left comes back."""
+    for op in ops:
+        moves = []
+        for document in documents:
+            for line in document["lines"] if document["op"] == op["key"] else []:
+                if "origin_returned_move_id/.id" in line:
+                    moves.append(line["origin_returned_move_id/.id"])
+        for item in op["items"] if moves else []:
+            noted = lots.get((item["product"], item["lot_sold"]), 0) if item["lot_sold"] else 0
+            real = lots.get((item["product"], item["lot"]), 0)
+            if noted and real:
+                domain = [["state", "=", "done"], ["lot_id", "in", [noted, real]], "|", ["move_id", "in", moves]]
+                domain.append(["move_id.origin_returned_move_id", "in", moves])
+                names = [*_LINE, "quantity", "lot_id"]
+                arguments = {"domain": domain, "fields": names, "load": None}
+                lines = yield ("stock.move.line", "search_read", [], arguments)
+                yield ("run", swap(op, item, lines, moves, noted, real, refused))
+    yield ("", None)
+
+
+def swap(op, item, lines, moves, noted, real, refused):
+    """So many pieces of the delivery change from the noted lot to the real one, of which none may be out already."""
+    missing = item["quantity"]
+    for line in lines:
+        if line["lot_id"] == real:
+            missing += -line["quantity"] if line["move_id"] in moves else line["quantity"]
+    for line in lines:
+        pieces = min(missing, line["quantity"])
+        if line["lot_id"] != noted or line["move_id"] not in moves or pieces <= 0:
+            continue
+        missing -= pieces
+        commands = [[1, line["id"], {"lot_id": real}]]
+        if pieces < line["quantity"]:
+            vals = {"quantity": pieces, "lot_id": real, "picked": True}
+            for name in _LINE:
+                vals[name] = line[name]
+            commands = [[1, line["id"], {"quantity": line["quantity"] - pieces}], [0, 0, vals]]
+        # On the move, so that both lines change in one transaction.
+        answer = yield ("stock.move", "write", [line["move_id"]], {"vals": {"move_line_ids": commands}})
+        if why(answer):
+            refused[op["key"]] = ("lot_swap", why(answer), item["sku"])
+    yield ("", None)
+
+
 def lots_of(ops, lots):
     """(product, name) -> lot of what the items name."""
     names = []
     products = []
     for op in ops:
         for item in op["items"]:
-            if item["lot"]:
-                names.append(item["lot"])
-                products.append(item["product"])
+            for name in (item["lot"], item["lot_sold"]):
+                if name:
+                    names.append(name)
+                    products.append(item["product"])
     if names:
         domain = [["name", "in", names], ["product_id", "in", products]]
         arguments = {"domain": domain, "fields": ["name", "product_id"], "load": None}

@@ -20,7 +20,7 @@ def note_fields():
     """A credit note, and the payments that are meant for it."""
     line = fields("account_type", "full_reconcile_id", "matched_credit_ids")
     entry = within(fields("name", "date"), line_ids=line)
-    payment = within(fields("state", "is_reconciled"), move_id=entry)
+    payment = within(fields("state", "is_reconciled", "amount"), move_id=entry)
     spec = fields(
         "name", "state", "move_type", "date", "amount_total", "amount_tax", "amount_residual", "payment_state"
     )

@@ -1,7 +1,7 @@
 """The pass over many operations: look, make what is missing, change states, and believe what is read at the end."""
 
 from counterflow.connectors.odoo.procedure.credits import credit, credited
-from counterflow.connectors.odoo.procedure.payments import paid, part_matches, pay
+from counterflow.connectors.odoo.procedure.payments import of_sales, paid, part_matches, pay
 from counterflow.connectors.odoo.procedure.receipts import receive, received
 from counterflow.connectors.odoo.procedure.sale import (
     fields,
@@ -39,8 +39,9 @@ def carry_out(ops: list, settings: dict):
     if receipts:
         yield ("run", receive(receipts, sales, settings, made, refused))
     fresh = {}  # note id -> its row as far as we know it, of notes made in this pass on invoices that are paid
+    unbilled = {}  # operation -> its outcome where no credit note is required
     if credits:
-        yield ("run", credit(credits, sales, settings, made, refused, fresh))
+        yield ("run", credit(credits, sales, settings, made, refused, fresh, unbilled))
     pairs = {}  # payment operation -> (its receivable line, that of its credit note)
     if payments:
         yield ("run", pay(payments, made, refused, fresh, pairs))
@@ -70,6 +71,8 @@ def carry_out(ops: list, settings: dict):
         spec = fields("name", "state", "date_done")
         for picking in (yield ("stock.picking", "web_read", unseen, {"specification": spec})):
             pickings[picking["id"]] = picking
+    beside = {}  # payments of sales that were never invoiced
+    yield ("run", of_sales(payments, made, beside))
     yield ("run", lower_ordered(sales))
     yield ("run", part_matches(pairs, made, notes))
     outcomes = {}
@@ -77,9 +80,9 @@ def carry_out(ops: list, settings: dict):
         if op["kind"] == "receive":
             outcome = received(pickings.get(made.get(op["key"])))
         elif op["kind"] == "credit":
-            outcome = credited(op, made_by(op["key"], made), notes)
+            outcome = unbilled.get(op["key"]) or credited(op, made_by(op["key"], made), notes)
         else:
-            outcome = paid(made.get(op["key"]), op["notes"] or made_by(op["of"], made), notes)
+            outcome = paid(made.get(op["key"]), op["notes"] or made_by(op["of"], made), notes, beside)
         if "done" not in outcome and op["key"] in refused:
             outcome = {"refused": refused[op["key"]]}
         outcomes[op["key"]] = outcome

@@ -150,6 +150,8 @@ class MoveLine(Model):
 
     def created(self, rec: Rec, vals: Vals) -> None:
         reserve(rec)
+        if rec.raw("state") == "done":
+            _settle(rec, +1)  # a line that is added to a done move is done at once
 
     def before_write(self, rec: Rec, vals: Vals) -> Vals:
         if rec.raw("state") == "done" and {"quantity", "lot_id", "location_id", "location_dest_id"} & set(vals):
