@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from counterflow.connectors.stripe import mapping, settlement
 from counterflow.connectors.stripe.conformance import Harness
 from counterflow.connectors.stripe.feeds import Walk
+from counterflow.connectors.stripe.manifest import DISPUTE_TOPICS
+from counterflow.connectors.stripe.simulator.refunds import FAILURE_REASONS
 from counterflow.core.effects import Effect, PayLeg
 from counterflow.core.facts import DisputeMoved, Fact, PayoutReported, RefundReported, RefundSettled
 from counterflow.core.money import MoneyError, exponent
@@ -271,6 +274,59 @@ async def test_an_inquiry_is_no_dispute_and_a_won_dispute_is_told(stripe: Harnes
     assert won.occurred_at > opened.occurred_at and won.refs[1] == f"here:payment:{other['payment_intent']}"
 
 
+async def test_every_event_of_a_dispute_points_at_it_and_every_phase_is_told(stripe: Harness) -> None:
+    """created, funds_withdrawn, updated, closed, funds_reinstated: bodies are pointers, in whatever order they come."""
+    paid = await stripe.act("pay", amount_minor=60_00, currency="eur")
+    await stripe.told()
+    dispute = (await stripe.act("open_dispute", payment_intent=paid["payment_intent"]))["dispute"]
+    await stripe.act("answer_dispute", dispute=dispute)
+    await stripe.act("close_dispute", dispute=dispute, won=True)
+    deliveries = await stripe.told()
+    assert {json.loads(each.body)["type"] for each in deliveries} == set(DISPUTE_TOPICS)
+    for delivery in deliveries:
+        [signal] = stripe.connector.translate(delivery)
+        assert signal == Signal("disputes", f"here:dispute:{dispute}", signal.refs)
+    [fact] = await told(stripe, dispute, "disputes")
+    assert fact.body.phase == "won"
+
+
+@pytest.mark.parametrize("reason", FAILURE_REASONS)
+async def test_every_reason_of_a_failure_is_told(stripe: Harness, reason: str) -> None:
+    effect = await leg_on(stripe, "card")
+    done = await send(stripe, effect)
+    stripe.clock.advance(29 * DAY)
+    await stripe.act("fail_refund", refund=mapping.their_id(done.ref), failure_reason=reason)
+    [fact] = await told(stripe, done.ref)
+    assert (fact.body.status, fact.body.reason, fact.body.key) == ("failed", reason, effect.effect_id)
+    rejected = await stripe.connector.find(effect)
+    assert isinstance(rejected, Rejected) and rejected.code == reason and "Pay another way" in rejected.message
+
+
+@pytest.mark.parametrize(
+    ("method", "act", "status"),
+    [
+        ("card", "", "succeeded"),
+        ("pm_card_pendingRefund", "", "pending"),
+        ("pm_card_pendingRefund", "complete_refund", "succeeded"),
+        ("pm_card_pendingRefund", "fail_refund", "failed"),
+        ("konbini", "", "requires_action"),
+        ("konbini", "complete_refund", "succeeded"),
+        ("konbini", "cancel", "cancelled"),
+    ],
+)
+async def test_every_status_of_a_refund_is_told(stripe: Harness, method: str, act: str, status: str) -> None:
+    outcome = await send(stripe, await leg_on(stripe, method))
+    id_ = mapping.their_id(outcome.ref)
+    if act == "cancel":
+        headers = {"Authorization": f"Bearer {stripe.config['api_key']}"}
+        async with httpx2.AsyncClient(transport=stripe.network, base_url="http://stripe.test") as http:
+            assert (await http.post(f"/v1/refunds/{id_}/cancel", headers=headers)).status_code == 200
+    elif act:
+        await stripe.act(act, refund=id_)
+    [fact] = await told(stripe, outcome.ref)
+    assert fact.body.status == status
+
+
 def test_a_dispute_that_was_lost_can_still_be_won_on_appeal() -> None:
     seen = []
     for status in ("needs_response", "lost", "appeal_under_review", "won"):
@@ -320,10 +376,36 @@ async def test_a_foreign_refund_settles_in_its_own_currency(stripe: Harness) -> 
     assert (whole.currency, settled.amount_minor, settled.currency) == ("EUR", 500, "JPY")
 
 
-async def test_a_manual_payout_says_that_its_members_are_not_known(stripe: Harness) -> None:
+async def test_a_manual_payout_whose_members_are_not_proven_says_so(stripe: Harness) -> None:
+    """It took what was not available yet: nothing that Stripe shows sums up to it."""
     await stripe.act("pay", amount_minor=90_00, currency="eur")
     whole, settled = await payout(stripe, manual=True)
     assert [entry.kind for entry in whole.entries] == ["adjustment"] and not settled
+
+
+async def by_hand(stripe: Harness) -> tuple[PayoutReported, list[RefundSettled]]:
+    """A person pays out all that is available, before the night does it."""
+    [made] = (await stripe.act("make_payout", manual=True))["payouts"]
+    facts: list[Fact] = await told(stripe, f"here:payout:{made['id']}", "payouts")
+    [whole] = [fact.body for fact in facts if isinstance(fact.body, PayoutReported)]
+    assert sum(entry.amount_minor for entry in whole.entries) == whole.net_minor == made["amount"]
+    return whole, [fact.body for fact in facts if isinstance(fact.body, RefundSettled)]
+
+
+async def test_a_manual_payout_of_all_that_became_available_names_its_members(stripe: Harness) -> None:
+    stripe.world.on("payout_run", lambda planned: None)  # this account is paid out by hand alone
+    for amount in (50_00, 70_00):  # the second payout must not name the members of the first again
+        await stripe.act("pay", amount_minor=amount, currency="eur")
+        effect = await leg_on(stripe, "card")
+        stripe.clock.advance(3 * DAY)
+        done = await send(stripe, effect)
+        await stripe.act("pay", amount_minor=11_00, currency="eur")  # not available yet: not a member
+        whole, settled = await by_hand(stripe)
+        kinds = sorted(entry.kind for entry in whole.entries)
+        assert [body.refund_ref for body in settled] == [done.ref], kinds
+        assert ("refund", -19_90) in [(entry.kind, entry.amount_minor) for entry in whole.entries]
+        assert kinds.count("adjustment") == 0 and kinds.count("fee") == 1
+        stripe.clock.advance(60)
 
 
 async def test_a_payout_that_came_back_has_a_net_of_nothing(stripe: Harness) -> None:

@@ -19,6 +19,7 @@ from counterflow.sdk.outcomes import Malformed, NotFound
 
 EVENTS_KEPT = timedelta(days=29)
 LATE_CHANGES = timedelta(days=60)  # a refund fails at most 30 days later, a dispute takes longer and then moves again
+PENDING_MOST = timedelta(days=30)  # from a transaction to the day on which it is available
 
 # feed -> (list of its objects, what they are in a reference, events that tell of them)
 _FEEDS = {
@@ -44,10 +45,34 @@ async def fetch(client: Client, connection: str, feed: str, ref: str, now: datet
         payout = await client.get(f"/v1/payouts/{id_}")
         if payout.get("reconciliation_status") == "in_progress":
             return []  # its members are not final: an event tells when they are
-        known = payout.get("automatic")
-        members = client.rows("/v1/balance_transactions", ("payout", id_), ("expand[]", "data.source"))
-        return settlement.payout_facts(connection, payout, [txn async for txn in members] if known else [], now)
+        if payout.get("automatic"):
+            rows = client.rows("/v1/balance_transactions", ("payout", id_), ("expand[]", "data.source"))
+            members = [txn async for txn in rows]
+        else:
+            members = await _became_available(client, payout)
+        return settlement.payout_facts(connection, payout, members, now)
     raise NotFound(f"Stripe has no feed {feed!r}: use one of {', '.join(_FEEDS)}")
+
+
+async def _became_available(client: Client, payout: mapping.Doc) -> list[mapping.Doc]:
+    """What a manual payout consists of, which Stripe does not say; nothing unless it is proven to the cent.
+
+    Who pays out by hand mostly pays out all. So it is what became available since the payout before, of any kind, if
+    exactly that sums up to it; if it does not, nobody knows, and one adjustment says so.
+    """
+    id_, currency, made_at = str(payout["id"]), str(payout.get("currency")), mapping.created(payout)
+    earlier, _ = await client.page("/v1/payouts", [], id_)
+    since = next((mapping.created(each) for each in earlier if each.get("currency") == currency), 0)
+    oldest = max(0, since - int(PENDING_MOST.total_seconds()))
+    rows = client.rows(
+        "/v1/balance_transactions",
+        ("currency", currency),
+        ("created[gte]", str(oldest)),
+        ("created[lte]", str(made_at)),
+        ("expand[]", "data.source"),
+    )
+    found = [txn async for txn in rows if since < settlement.available(txn) <= made_at and txn.get("type") != "payout"]
+    return found if sum(settlement.net(txn) for txn in found) == payout.get("amount") else []
 
 
 async def pull(client: Client, connection: str, feed: str, cursor: str, now: datetime) -> Page:

@@ -27,9 +27,9 @@ _LATEST = 2**33
 def payout_facts(connection: str, payout: Doc, transactions: Sequence[Doc], seen_at: datetime) -> list[Fact]:
     """The payout as one fact, and one RefundSettled for each refund in it. Raises Malformed.
 
-    `transactions` are its balance transactions with `source` expanded; none for a manual payout, whose members Stripe
-    does not know: then one adjustment says so. A payout that failed is reported again with a net of nothing; its money
-    is an adjustment of a later payout.
+    `transactions` are its balance transactions with `source` expanded; none for a manual payout whose members nobody
+    can tell: then one adjustment says so. A payout that failed is reported again with a net of nothing; its money is an
+    adjustment of a later payout.
     """
     read = Fields(payout, "payout")
     id_, currency = read.text("id"), read.text("currency").upper()
@@ -51,6 +51,16 @@ def payout_facts(connection: str, payout: Doc, transactions: Sequence[Doc], seen
     facts = [fact_of(connection, body, id_, 2 if failed else 1, at, seen_at, (payout_ref,))]
     facts += [_settled(connection, payout_ref, txn, currency, at, seen_at) for txn in members if _of_refund(txn)]
     return facts
+
+
+def available(txn: Doc) -> int:
+    """Unix seconds. Raises Malformed."""
+    return Fields(txn, "balance_transaction").whole("available_on", 0, _LATEST)
+
+
+def net(txn: Doc) -> int:
+    """As Stripe counts, after its fee. Raises Malformed."""
+    return Fields(txn, "balance_transaction").whole("net", -(10**12), 10**12)
 
 
 def _type(txn: Doc) -> str:

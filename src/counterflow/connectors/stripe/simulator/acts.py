@@ -19,6 +19,7 @@ def register(account: Account) -> None:
     for act in (
         payments.pay,
         payments.open_dispute,
+        payments.answer_dispute,
         payments.close_dispute,
         refund_in_dashboard,
         complete_refund,

@@ -125,6 +125,18 @@ def open_dispute(account: Account, wanted: Doc) -> Doc:
     return {"dispute": dispute["id"]}
 
 
+def answer_dispute(account: Account, wanted: Doc) -> Doc:
+    """{dispute}: evidence is submitted, the bank looks at it."""
+    dispute = account.need(wanted["dispute"])
+    if not dispute["status"].endswith("needs_response"):
+        raise ValueError(f"dispute {dispute['id']} is {dispute['status']}")
+    before = dispute["status"]
+    dispute["status"] = before.replace("needs_response", "under_review")
+    dispute["evidence_details"] |= {"has_evidence": True, "submission_count": 1}
+    account.event("charge.dispute.updated", account.save(dispute), status=before)
+    return {"dispute": dispute["id"], "status": dispute["status"]}
+
+
 def close_dispute(account: Account, wanted: Doc) -> Doc:
     """The bank decides: `won` brings the money back (not the fee) and the right to refund."""
     if "dispute" in wanted:
