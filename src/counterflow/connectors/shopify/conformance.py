@@ -1,6 +1,7 @@
 """The kit's view of a shop: orders and returns to act on, and what the simulated shop has really done."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from starlette.applications import Starlette
@@ -8,7 +9,7 @@ from starlette.applications import Starlette
 from counterflow.connectors.shopify import connector
 from counterflow.connectors.shopify.references import number, return_ref, sale_ref
 from counterflow.connectors.shopify.simulator import create_app
-from counterflow.connectors.shopify.simulator.shop import sign
+from counterflow.connectors.shopify.simulator.shop import sign, stamp
 from counterflow.core.effects import (
     AllocationRow,
     AnswerReturn,
@@ -38,6 +39,7 @@ class Harness(testing.Harness):
         "gateways": {"stripe": "psp"},
         "restock_location": "5000000001",
         "page_size": 2,
+        "shopify_payments": True,
     }
     writes = {
         "AnswerReturn": "returnApproveRequest",
@@ -142,12 +144,32 @@ class Harness(testing.Harness):
         return [(o, r) for o in orders for r in o["refunds"] if effect.effect_id in (r["note"] or "")]
 
     async def happen(self, feed: str) -> str:
-        order = await self.order()
+        own: dict[str, Any] = {"gateway": "shopify_payments"} if feed not in ("orders", "returns") else {}
+        order = await self.order(**own)
         self.clock.advance(1)  # the shop's times are whole seconds
-        if feed == "orders":
-            return number(order["id"])
-        ret = await self.act("request_return", order=order["name"], lines=[{"sku": "SHIRT", "quantity": 1}])
-        return number(ret["id"])
+        if feed == "returns":
+            ret = await self.act("request_return", order=order["name"], lines=[{"sku": "SHIRT", "quantity": 1}])
+            return number(ret["id"])
+        if feed == "payouts":
+            return number((await self.act("pay_out"))["id"])
+        if feed == "disputes":
+            return number((await self.act("open_dispute", order=order["name"]))["id"])
+        if feed == "refunds":
+            await self.act("refund_in_admin", order=order["name"], amount_minor=5_00)
+        return number(order["id"])
+
+    async def late(self, feed: str, seconds: float) -> str | None:
+        """The search index of the shop lags: an order that was changed then is found only now."""
+        then = self.clock.now() - timedelta(seconds=seconds)
+        if feed == "payouts":
+            await self.order(gateway="shopify_payments")
+            return number((await self.act("pay_out", issued_at=stamp(then)))["id"])
+        name = await self.happen(feed)
+        kind = "disputes" if feed == "disputes" else "orders"
+        doc = self.world.all(kind)[-1]
+        field = "at" if feed == "disputes" else "updated_at"
+        self.world.put(kind, doc["id"], {**doc, field: stamp(then)})
+        return name
 
     def sign(self, body: bytes) -> Delivery:
         headers = {
@@ -161,4 +183,5 @@ class Harness(testing.Harness):
         return b'{"id": 1, "admin_graphql_api_id": "gid://shopify/Thing/1"}'
 
     def missing(self, feed: str) -> str | None:
-        return {"orders": "gid://shopify/Order/1", "returns": "gid://shopify/Return/1"}[feed]
+        kinds = {"returns": "Return", "payouts": "ShopifyPaymentsPayout", "disputes": "ShopifyPaymentsDispute"}
+        return f"gid://shopify/{kinds.get(feed, 'Order')}/1"

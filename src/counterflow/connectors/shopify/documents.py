@@ -93,7 +93,14 @@ RETURN = f"""query Return($id: ID!) {{ return(id: $id) {{
   returnLineItems(first: 50) {{ nodes {{ id quantity returnReason
     ... on ReturnLineItem {{ fulfillmentLineItem {{ lineItem {{ id }} }} }} }} pageInfo {{ hasNextPage }} }}
   {_EXCHANGES}
+  reverseFulfillmentOrders(first: 5) {{ nodes {{ reverseDeliveries(first: 5) {{ nodes {{ id deliverable {{
+    ... on ReverseDeliveryShippingDeliverable {{ label {{ createdAt }} tracking {{ number }} }} }} }} }} }} }}
   order {{ ...OrderParts }} }} }}{_ORDER}"""
+
+REVERSE = """query Reverse($id: ID!) { reverseFulfillmentOrder(id: $id) { order { returns(first: 20) {
+  nodes { id reverseFulfillmentOrders(first: 5) { nodes { id } } } } } } }"""
+
+FULFILLMENT_ORDER = "query FulfillmentOrder($id: ID!) { fulfillmentOrder(id: $id) { id orderId } }"
 
 VARIANT = "query Variant($id: ID!) { productVariant(id: $id) { id sku price } }"
 
@@ -104,7 +111,8 @@ ORDERS_BY_NAME = "query OrdersByName($query: String!) { orders(first: 5, query: 
 
 CHANGED_ORDERS = """query ChangedOrders($query: String, $after: String, $first: Int!) {
   orders(first: $first, after: $after, query: $query, sortKey: UPDATED_AT) {
-    nodes { id updatedAt returns(first: 10) { nodes { id } } } pageInfo { hasNextPage endCursor } } }"""
+    nodes { id updatedAt returns(first: 10) { nodes { id } } refunds(first: 1) { id } }
+    pageInfo { hasNextPage endCursor } } }"""
 
 CHECK = """query Check {
   shop { name myshopifyDomain }
@@ -167,6 +175,32 @@ CREATE_GIFT_CARD = f"""mutation CreateGiftCard($input: GiftCardCreateInput!) {{
 GIFT_CARDS = """query GiftCards($query: String!, $after: String) {
   giftCards(first: 50, after: $after, query: $query) {
     nodes { id note initialValue { amount currencyCode } } pageInfo { hasNextPage endCursor } } }"""
+
+# ---- Shopify Payments ------------------------------------------------------------------------------------------------
+
+PAYOUTS = """query Payouts($query: String, $after: String, $first: Int!) { shopifyPaymentsAccount {
+  payouts(first: $first, after: $after, query: $query, sortKey: ISSUED_AT) {
+    nodes { id issuedAt status } pageInfo { hasNextPage endCursor } } } }"""
+
+PAYOUT = """query Payout($id: ID!) { node(id: $id) { ... on ShopifyPaymentsPayout {
+  id issuedAt status transactionType externalTraceId net { amount currencyCode } } } }"""
+
+BALANCE = """query Balance($query: String!, $after: String) { shopifyPaymentsAccount {
+  balanceTransactions(first: 100, after: $after, query: $query, hideTransfers: true) {
+    nodes { id type transactionDate sourceOrderTransactionId associatedOrder { id }
+      amount { amount currencyCode } fee { amount currencyCode } net { amount currencyCode } }
+    pageInfo { hasNextPage endCursor } } } }"""
+
+TRANSACTIONS = f"""query Transactions($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on OrderTransaction {{
+  id kind gateway paymentId amountSet {{ {_MONEY} }} order {{ id presentmentCurrencyCode }} }} }} }}"""
+
+DISPUTES = """query Disputes($query: String, $after: String, $first: Int!) { disputes(
+  first: $first, after: $after, query: $query) {
+    nodes { id initiatedAt status } pageInfo { hasNextPage endCursor } } }"""
+
+DISPUTE = """query Dispute($id: ID!) { dispute(id: $id) {
+  id type status initiatedAt finalizedOn amount { amount currencyCode }
+  order { id transactions(first: 50) { id kind status gateway paymentId } } } }"""
 
 DOCUMENTS: dict[str, str] = {
     name: text

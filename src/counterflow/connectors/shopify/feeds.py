@@ -1,29 +1,34 @@
 """Reading: one order or return fresh, and page by page what changed, so that nothing hangs on a webhook."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from counterflow.connectors.shopify import documents
+from counterflow.connectors.shopify import documents, settlement
 from counterflow.connectors.shopify.client import Client
 from counterflow.connectors.shopify.mapping import Mapper
-from counterflow.connectors.shopify.references import gid, instant, return_ref, sale_ref
+from counterflow.connectors.shopify.references import THE_APP, gid, instant, number, return_ref, sale_ref
 from counterflow.core.facts import Fact
 from counterflow.core.money import MoneyError
 from counterflow.sdk.connector import Page, Signal
 from counterflow.sdk.outcomes import Malformed, NotFound
 
 Json = dict[str, Any]
+_NODES = 250  # ids that one look may name
 
 
 async def order(client: Client, mapper: Mapper, ref: str, now: datetime) -> Sequence[Fact]:
     """`ref`: gid, number, `<connection>:order:<number>` or `<connection>:order:<name>`. Raises NotFound, Malformed."""
+    if ref == THE_APP:  # the shop says that the app was uninstalled: refused by now, unless it is back
+        await client.data(documents.CHECK)
+        return ()
     found = await _order(client, await order_gid(client, ref))
     return _mapped(ref, lambda: mapper.order(found, now))
 
 
 async def ret(client: Client, mapper: Mapper, ref: str, now: datetime) -> Sequence[Fact]:
-    found = await client.call(documents.RETURN, id=gid("Return", ref))
+    """`ref`: of a return, or the gid of its reverse fulfilment order. Raises NotFound, Malformed."""
+    found = await client.call(documents.RETURN, id=await _return_gid(client, ref))
     if found is None:
         raise NotFound(f"the shop has no return {ref}: was it deleted?")
     _whole(found["returnLineItems"], f"return {ref}")
@@ -33,8 +38,23 @@ async def ret(client: Client, mapper: Mapper, ref: str, now: datetime) -> Sequen
     return _mapped(ref, lambda: mapper.ret(found, variants, now))
 
 
+async def _return_gid(client: Client, ref: str) -> str:
+    if not ref.startswith("gid://shopify/ReverseFulfillmentOrder/"):
+        return gid("Return", ref)
+    found = await client.call(documents.REVERSE, id=ref)
+    for each in ((found or {}).get("order") or {"returns": {"nodes": ()}})["returns"]["nodes"]:
+        if any(row["id"] == ref for row in each["reverseFulfillmentOrders"]["nodes"]):
+            return str(each["id"])
+    raise NotFound(f"no return of the shop has {ref}: was it deleted?")
+
+
 async def order_gid(client: Client, ref: str) -> str:
-    """The gid for a reference; a name ("#1001") is searched. Raises NotFound."""
+    """The gid for a reference; a name ("#1001") is searched, a fulfilment order asked for its own. Raises NotFound."""
+    if ref.startswith("gid://shopify/FulfillmentOrder/"):
+        found = await client.call(documents.FULFILLMENT_ORDER, id=ref)
+        if found is None:
+            raise NotFound(f"the shop has no fulfilment order {ref}: was it merged?")
+        return str(found["orderId"])
     last = ref.rpartition(":")[2] if not ref.startswith("gid://") else ref
     if last.startswith("gid://") or last.isdigit():
         return gid("Order", last)
@@ -54,9 +74,9 @@ async def pull(client: Client, feed: str, cursor: str, connection: str, page_siz
     rows, info = found["nodes"], found["pageInfo"]
     items: list[Signal] = []
     for row in rows:
-        if feed == "orders":
-            items.append(Signal("orders", row["id"], (sale_ref(connection, row["id"]),)))
-        else:
+        if feed == "orders" or (feed == "refunds" and row["refunds"]):
+            items.append(Signal(feed, row["id"], (sale_ref(connection, row["id"]),)))
+        if feed == "returns":
             returns = row["returns"]["nodes"]
             items += [Signal("returns", each["id"], (return_ref(connection, each["id"]),)) for each in returns]
     if info["hasNextPage"]:
@@ -102,3 +122,41 @@ def _mapped(ref: str, make: Any) -> Sequence[Fact]:
         return make()  # type: ignore[no-any-return]
     except (KeyError, TypeError, ValueError, AttributeError, MoneyError) as error:
         raise Malformed(f"{ref} is not as Shopify describes it: {type(error).__name__}: {error}") from error
+
+
+# ---- Shopify Payments ------------------------------------------------------------------------------------------------
+
+
+async def payout(client: Client, mapper: Mapper, ref: str, now: datetime) -> Sequence[Fact]:
+    """`ref`: gid, number, or `<connection>:payout:<number>`. Raises NotFound, Malformed."""
+    found = await client.call(documents.PAYOUT, id=gid("ShopifyPaymentsPayout", ref))
+    if not found:
+        raise NotFound(f"the shop has no payout {ref}")
+    rows: list[Json] = []
+    after = None
+    while True:
+        query = f"payments_transfer_id:{number(found['id'])}"
+        page = ((await client.call(documents.BALANCE, query=query, after=after)) or {}).get("balanceTransactions")
+        if page is None:
+            raise NotFound("the shop has no Shopify Payments: turn off shopify_payments")
+        rows += page["nodes"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+        after = page["pageInfo"]["endCursor"]
+    wanted = settlement.sources_of(rows)
+    sources: dict[str, Json] = {}
+    for start in range(0, len(wanted), _NODES):
+        nodes = await client.call(documents.TRANSACTIONS, ids=wanted[start : start + _NODES])
+        sources |= {node["id"]: node for node in nodes if node}
+    return _mapped(ref, lambda: settlement.payout_facts(mapper, found, rows, sources, now))
+
+
+async def dispute(client: Client, mapper: Mapper, ref: str, now: datetime) -> Sequence[Fact]:
+    found = await client.call(documents.DISPUTE, id=gid("ShopifyPaymentsDispute", ref))
+    if found is None:
+        raise NotFound(f"the shop has no dispute {ref}")
+    return _mapped(ref, lambda: settlement.dispute_facts(mapper, found, now))
+
+
+Fetch = Callable[[Client, Mapper, str, datetime], Awaitable[Sequence[Fact]]]
+FETCH: dict[str, Fetch] = {"orders": order, "returns": ret, "refunds": order, "payouts": payout, "disputes": dispute}

@@ -16,6 +16,8 @@ RETURN_TOPICS = (
     "RETURNS_REOPEN",
     "RETURNS_UPDATE",
     "RETURNS_PROCESS",
+    "REVERSE_DELIVERIES_ATTACH_DELIVERABLE",
+    "REVERSE_FULFILLMENT_ORDERS_DISPOSE",
 )
 ORDER_TOPICS = (
     "ORDERS_CREATE",
@@ -25,11 +27,13 @@ ORDER_TOPICS = (
     "ORDERS_PAID",
     "ORDERS_FULFILLED",
     "ORDERS_PARTIALLY_FULFILLED",
-    "REFUNDS_CREATE",
-    "ORDER_TRANSACTIONS_CREATE",
     "FULFILLMENTS_CREATE",
     "FULFILLMENTS_UPDATE",
 )
+REFUND_TOPICS = ("REFUNDS_CREATE", "ORDER_TRANSACTIONS_CREATE", "TENDER_TRANSACTIONS_CREATE")
+DISPUTE_TOPICS = ("DISPUTES_CREATE", "DISPUTES_UPDATE")
+UNINSTALLED = "APP_UNINSTALLED"
+FULFILLMENT_ORDERS = "FULFILLMENT_ORDERS_"  # twenty topics: understood when they come, and not needed
 SCOPES = (
     "read_customers",
     "read_orders",
@@ -41,11 +45,12 @@ SCOPES = (
     "write_gift_cards",
     "write_store_credit_account_transactions",
 )
+PAYMENT_SCOPES = ("read_shopify_payments_payouts", "read_shopify_payments_disputes")
 
 MANIFEST = Manifest(
     name="shopify",
     title="Shopify",
-    roles=("commerce",),
+    roles=("commerce", "payment"),
     commands={
         "ReadSale": Support(Idempotency.STATE),
         "AnswerReturn": Support(Idempotency.STATE),
@@ -58,8 +63,11 @@ MANIFEST = Manifest(
     feeds=(
         Feed("returns", lag_seconds=300, every_seconds=300, webhooks=RETURN_TOPICS),
         Feed("orders", lag_seconds=300, every_seconds=900, webhooks=ORDER_TOPICS),
+        Feed("refunds", lag_seconds=300, every_seconds=900, webhooks=REFUND_TOPICS),
+        Feed("payouts", lag_seconds=3600, every_seconds=3600),  # Shopify has no topic for them
+        Feed("disputes", lag_seconds=3600, every_seconds=3600, webhooks=DISPUTE_TOPICS),
     ),
-    topics=(*RETURN_TOPICS, *ORDER_TOPICS),
+    topics=(*RETURN_TOPICS, *ORDER_TOPICS, *REFUND_TOPICS, *DISPUTE_TOPICS, UNINSTALLED),
     # In points, not calls. The largest plan restores 1000 a second; what the shop itself says pauses us sooner.
     limits=Limits(concurrency=8, per_second=1000.0, burst=2000.0, timeout_seconds=20.0),
     secret_fields=("access_token", "webhook_secret", "webhook_secret_before"),
@@ -99,7 +107,11 @@ class Config(ConnectorConfig):
     gateways: dict[str, str] = Field(
         default_factory=dict,
         description='Payment gateway of the shop -> the connection of its provider, e.g. stripe = "psp". Refunds of '
-        "a gateway that is not listed are taken from the shop, those of a listed one from its provider alone",
+        "a gateway that is not listed are taken from the shop, those of a listed one from its provider alone. Name "
+        "the shop itself for a gateway through which it pays back by itself, as it does with shopify_payments",
+    )
+    shopify_payments: bool = Field(
+        False, description="The shop takes money with Shopify Payments: read its payouts and disputes"
     )
     tenders: dict[str, str] = Field(
         default_factory=dict, description="Payment gateway -> tender, where the built-in table does not know it"

@@ -15,6 +15,7 @@ from counterflow.connectors.shopify.references import (
     exchange_ref,
     instant,
     key_in,
+    refund_ref,
     return_ref,
     sale_ref,
     version,
@@ -34,6 +35,7 @@ from counterflow.core.facts import (
     Body,
     Fact,
     MarketplaceRefunded,
+    ParcelMoved,
     RefundReported,
     ReplacementMoved,
     RequestedLine,
@@ -75,7 +77,7 @@ class Mapper:
         """The sale, its refunds, and the replacement that it is or carries."""
         sale = sale_of(order, self.config, self.connection)
         at, refs = order["updatedAt"], (sale.sale_ref,)
-        facts = [self._fact(SaleRecorded(sale), order["id"], sale.version, at, refs, now)]
+        facts = [self.fact(SaleRecorded(sale), order["id"], sale.version, at, refs, now)]
         for refund in order["refunds"]:
             facts += self._refund(refund, order, sale, now)
         facts += self._replacement(order, sale, now)
@@ -101,7 +103,8 @@ class Mapper:
             if tender == "marketplace":
                 marketplace += amount if status == "succeeded" else 0
                 continue
-            if row["kind"] != "REFUND" or gateway in self.config.gateways or gateway == EXCHANGE_GATEWAY or not amount:
+            elsewhere = self.config.gateways.get(gateway, self.connection) != self.connection
+            if row["kind"] != "REFUND" or elsewhere or gateway == EXCHANGE_GATEWAY or not amount:
                 continue
             body = RefundReported(
                 refund_ref=row["id"],
@@ -115,17 +118,18 @@ class Mapper:
                 tender=tender,
                 line_refs=lines,
             )
-            yield self._fact(body, row["id"], status, row["processedAt"] or refund["createdAt"], refs, now)
+            at = row["processedAt"] or refund["createdAt"]
+            yield self.fact(body, row["id"], status, at, refs, now, "ours" if key else "channel")
         credit = money(refund["totalRefundedSet"], sale.currency) - success
         if credit > 0:  # store credit is given without a transaction
             body = RefundReported(
                 refund["id"], "", credit, sale.currency, "succeeded", 1, key, tender="store_credit", line_refs=lines
             )
-            yield self._fact(body, refund["id"], "credit", refund["createdAt"], refs, now)
+            yield self.fact(body, refund["id"], "credit", refund["createdAt"], refs, now, "ours" if key else "channel")
         if marketplace:
             told = f"{refund['note'] or ''} {' '.join(order['tags'])}".lower()
             paid = next((p.payment_ref for p in sale.payments if p.tender == "marketplace"), "")
-            yield self._fact(
+            yield self.fact(
                 MarketplaceRefunded(refund["id"], marketplace, sale.currency, RETURNLESS in told, lines, paid),
                 refund["id"],
                 0,
@@ -139,7 +143,7 @@ class Mapper:
         ours = (f"effect:{key}",) if key else ()
         ret = (return_ref(self.connection, refund["return"]["id"]),) if refund["return"] else ()
         named = (refund["id"], *(row["id"] for row in refund["transactions"]["nodes"]))
-        refunds = [f"{self.connection}:refund:{id_}" for id_ in named]
+        refunds = [refund_ref(self.connection, id_) for id_ in named]
         return (*ours, *ret, *refunds, sale.sale_ref, f"order:{sale.order_number}")
 
     def _paid_with(self, row: Json, payments: dict[str, Json]) -> str:
@@ -162,7 +166,7 @@ class Mapper:
         pieces = sum(int(row["quantity"]) for row in order["lineItems"]["nodes"])
         for state, at in _states(order, order["createdAt"], pieces):
             body = ReplacementMoved(sale.sale_ref, state, sale.paid_minor)
-            yield self._fact(body, order["id"], state, at, refs, now)
+            yield self.fact(body, order["id"], state, at, refs, now)
 
     def _exchange(self, ret: Json, order: Json, sale: Sale, now: datetime) -> Iterable[Fact]:
         """A replacement within the order itself: lines that the shop added when the exchange was processed."""
@@ -173,7 +177,7 @@ class Mapper:
         wanted = {row["id"] for row in rows}
         for state, at in _states(order, ret["createdAt"], sum(int(row["quantity"]) for row in rows), wanted):
             body = ReplacementMoved(ref, state, sum(price_of(row, sale.currency) for row in rows))
-            yield self._fact(body, ret["id"], state, at, refs, now)
+            yield self.fact(body, ret["id"], state, at, refs, now)
 
     # ---- returns -----------------------------------------------------------------------------------------------------
 
@@ -192,14 +196,20 @@ class Mapper:
             rma_number=ret["name"],
             authorised_by_channel=ret["status"] in ("OPEN", "CLOSED") and not ours["approve"],
         )
-        facts.append(self._fact(request, ret["id"], request.version, at, (ref, f"rma:{ret['name']}"), now))
+        facts.append(self.fact(request, ret["id"], request.version, at, (ref, f"rma:{ret['name']}"), now))
+        for parcel in (d for r in ret["reverseFulfillmentOrders"]["nodes"] for d in r["reverseDeliveries"]["nodes"]):
+            way = parcel["deliverable"] or {}
+            if tracking := (way.get("tracking") or {}).get("number"):
+                issued = (way.get("label") or {}).get("createdAt") or ret["requestApprovedAt"] or at
+                label = ParcelMoved("label_issued", tracking)
+                facts.append(self.fact(label, parcel["id"], tracking, issued, (ref, f"tracking:{tracking}"), now))
         if ret["status"] == "CANCELED":
             by = ReturnCancelled("channel", "cancelled in the shop")
-            facts.append(self._fact(by, ret["id"], 0, order["updatedAt"], (ref,), now))
+            facts.append(self.fact(by, ret["id"], 0, order["updatedAt"], (ref,), now))
         if ret["status"] == "DECLINED" and not ours["decline"]:
             reason = (ret["decline"] or {}).get("reason", "OTHER").lower().replace("_", " ")
             no = AuthorisationGiven("decline", "channel", reason)
-            facts.append(self._fact(no, ret["id"], 0, order["updatedAt"], (ref,), now))
+            facts.append(self.fact(no, ret["id"], 0, order["updatedAt"], (ref,), now))
         return facts
 
     def _requested(self, ret: Json, order: Json, variants: dict[str, Json]) -> Iterable[RequestedLine]:
@@ -246,7 +256,7 @@ class Mapper:
             return price
         return price + sum(price * tax.rate_ppm // 1_000_000 for tax in sold.taxes)
 
-    def _fact(
+    def fact(
         self,
         body: Body,
         their_id: str,
@@ -256,6 +266,7 @@ class Mapper:
         now: datetime,
         origin: str = "channel",
     ) -> Fact:
+        """The envelope of one body, from Shopify's id, version and time of what it tells."""
         id_ = fact_id(self.connection, type(body).__name__, their_id, version)
         return Fact(id_, self.connection, instant(at), now, refs, body, origin, adapter=MANIFEST.version)
 

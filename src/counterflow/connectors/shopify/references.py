@@ -6,6 +6,8 @@ import hmac
 import re
 from datetime import UTC, datetime
 
+THE_APP = "gid://shopify/App/itself"  # not an order: is our access still there?
+
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _STEPS = 8  # states that one second can hold: a version fits a 32 bit column until 2034
 _KEY = re.compile(r"\bef_[0-9a-z]{26}\b")
@@ -36,6 +38,11 @@ def sale_ref(connection: str, order_gid: str) -> str:
 
 def return_ref(connection: str, return_gid: str) -> str:
     return f"{connection}:return:{number(return_gid)}"
+
+
+def refund_ref(connection: str, id_: str) -> str:
+    """Of a refund, or of one of its transactions, by gid."""
+    return f"{connection}:refund:{id_}"
 
 
 def exchange_ref(connection: str, return_gid: str) -> str:

@@ -35,6 +35,7 @@ TENDERS = {
     "shop_pay_installments": "pay_later",
 }
 EXCHANGE_GATEWAY = "exchange-credit"
+OWN_GATEWAY = "shopify_payments"
 # Tenders that the shop keeps itself: their payment is named by the shop's transaction, all others by the provider's id.
 OF_THE_SHOP = frozenset(("gift_card", "store_credit", "cash", "marketplace", "exchange_credit"))
 
@@ -62,7 +63,7 @@ def sale_of(order: Json, config: Config, connection: str) -> Sale:
         currency=currency,
         ordered_at=instant(order["processedAt"] or order["createdAt"]),
         lines=tuple(sold),
-        payments=tuple(_payments(order, config, currency)),
+        payments=tuple(_payments(order, config, currency, connection)),
         promotions=tuple(_promotions(order, config, sold)),
         prices_include_tax=included,
         delivered_at=delivered_at(order),
@@ -272,7 +273,12 @@ def _promotions(order: Json, config: Config, sold: Sequence[SoldLine]) -> Iterab
             yield Promotion(rule, "buy_x_get_y", int(found[2]), int(found[1]) - int(found[2]))
 
 
-def _payments(order: Json, config: Config, currency: str) -> Iterable[Payment]:
+def payer_of(gateway: str, config: Config, connection: str) -> str:
+    """The connection that pays back through a gateway: its provider's, the shop's own, or "" where a route decides."""
+    return config.gateways.get(gateway) or (connection if gateway == OWN_GATEWAY else "")
+
+
+def _payments(order: Json, config: Config, currency: str, connection: str) -> Iterable[Payment]:
     for row in order["transactions"]:
         if row["kind"] in ("SALE", "CAPTURE") and row["status"] == "SUCCESS":
             gateway = row["gateway"] or ""
@@ -280,7 +286,7 @@ def _payments(order: Json, config: Config, currency: str) -> Iterable[Payment]:
                 payment_ref=payment_ref(row, config),
                 tender=tender_of(gateway, config),
                 captured_minor=money(row["amountSet"], currency),
-                connection=config.gateways.get(gateway, ""),
+                connection=payer_of(gateway, config, connection),
                 settlement_currency=row["settlementCurrency"] or "",
             )
 

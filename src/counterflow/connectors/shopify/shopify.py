@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from counterflow.connectors.shopify import answers, credit, documents, feeds, replacements, webhooks
+from counterflow.connectors.shopify import answers, documents, feeds, ledger, refunds, replacements, webhooks
 from counterflow.connectors.shopify.client import Client
 from counterflow.connectors.shopify.manifest import MANIFEST, SCOPES, Config
 from counterflow.connectors.shopify.mapping import Mapper
@@ -40,15 +40,17 @@ class Shopify:
     # ---- reads -------------------------------------------------------------------------------------------------------
 
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
-        """An order or a return, fresh. Raises NotFound for a feed that there is none of."""
-        read = {"orders": feeds.order, "returns": feeds.ret}.get(feed)
+        """One object, fresh. Raises NotFound for a feed that there is none of."""
+        read = feeds.FETCH.get(feed)
         if read is None:
-            raise NotFound(f"a shop has no feed {feed!r}: use orders or returns")
+            raise NotFound(f"a shop has no feed {feed!r}: use one of {', '.join(feeds.FETCH)}")
         return await read(self.client, self.mapper, ref, self.context.now())
 
     async def pull(self, feed: str, cursor: str) -> Page:
-        if MANIFEST.feed(feed) is None:
-            raise NotFound(f"a shop has no feed {feed!r}: use orders or returns")
+        if feed not in feeds.FETCH:
+            raise NotFound(f"a shop has no feed {feed!r}: use one of {', '.join(feeds.FETCH)}")
+        if feed in ledger.WATCHED:
+            return await ledger.pull(self.client, self.config, feed, cursor, self.context.now())
         return await feeds.pull(self.client, feed, cursor, self.context.connection, self.config.page_size)
 
     # ---- writes ------------------------------------------------------------------------------------------------------
@@ -69,7 +71,7 @@ class Shopify:
                 case CreateReplacement() as command:
                     return await replacements.create(self.client, self.config, name, effect, command)
                 case PayLeg() as command:
-                    return await credit.pay(self.client, self.config.webhook_secret, effect, command)
+                    return await refunds.pay(self.client, self.config, name, effect, command)
                 case other:
                     return Rejected(f"a shop cannot do {type(other).__name__}: correct the route", code="unsupported")
         except ConnectorError as error:
@@ -83,7 +85,7 @@ class Shopify:
             case CreateReplacement() as command:
                 return await replacements.find(self.client, self.config, self.context.connection, effect, command)
             case PayLeg() as command:
-                return await credit.find(self.client, self.config.webhook_secret, effect, command)
+                return await refunds.find(self.client, self.config, effect, command)
             case _:
                 return None
 

@@ -10,12 +10,17 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from counterflow.connectors.shopify.manifest import ORDER_TOPICS, RETURN_TOPICS
-from counterflow.connectors.shopify.references import gid, return_ref, sale_ref
+from counterflow.connectors.shopify.manifest import (
+    DISPUTE_TOPICS,
+    FULFILLMENT_ORDERS,
+    ORDER_TOPICS,
+    REFUND_TOPICS,
+    RETURN_TOPICS,
+    UNINSTALLED,
+)
+from counterflow.connectors.shopify.references import THE_APP, gid, return_ref, sale_ref
 from counterflow.sdk.connector import Delivery, Signal
 from counterflow.sdk.outcomes import AuthFailed, Malformed
-
-_OF_ORDERS = frozenset(topic for topic in ORDER_TOPICS if topic.startswith("ORDERS_"))
 
 
 def verify(delivery: Delivery, *secrets: str) -> None:
@@ -41,10 +46,28 @@ def topic_of(delivery: Delivery) -> str:
     return delivery.header("x-shopify-topic").upper().replace("/", "_")
 
 
+# topic -> (feed, kind of the object that is looked at, where the body names it: by gid or by number)
+_ORDER = ("orders", "Order", "admin_graphql_api_id")
+_POINTS = {
+    **dict.fromkeys(ORDER_TOPICS, _ORDER),
+    "ORDERS_EDITED": ("orders", "Order", "order_edit.order_id"),
+    "FULFILLMENTS_CREATE": ("orders", "Order", "order_id"),
+    "FULFILLMENTS_UPDATE": ("orders", "Order", "order_id"),
+    **dict.fromkeys(RETURN_TOPICS, ("returns", "Return", "admin_graphql_api_id")),
+    "REVERSE_DELIVERIES_ATTACH_DELIVERABLE": ("returns", "Return", "return.admin_graphql_api_id"),
+    "REVERSE_FULFILLMENT_ORDERS_DISPOSE": ("returns", "ReverseFulfillmentOrder", "admin_graphql_api_id"),
+    **dict.fromkeys(REFUND_TOPICS, ("refunds", "Order", "order_id")),
+    **dict.fromkeys(DISPUTE_TOPICS, ("disputes", "ShopifyPaymentsDispute", "id")),
+}
+_REFS = {"Order": sale_ref, "Return": return_ref}
+
+
 def translate(delivery: Delivery) -> Sequence[Signal]:
     """What to look at. Raises Malformed for a known topic whose body names no object."""
     topic = topic_of(delivery)
-    if topic not in RETURN_TOPICS and topic not in ORDER_TOPICS:
+    if topic == UNINSTALLED:
+        return [Signal("orders", THE_APP)]  # to look is to be refused: that stops the connection and tells somebody
+    if topic not in _POINTS and not topic.startswith(FULFILLMENT_ORDERS):
         return []
     try:
         body: Any = json.loads(delivery.body)
@@ -52,13 +75,22 @@ def translate(delivery: Delivery) -> Sequence[Signal]:
         raise Malformed(f"the body of {topic} is no JSON") from None
     if not isinstance(body, dict):
         raise Malformed(f"the body of {topic} is no object")
-    if topic in RETURN_TOPICS:
-        ref = _gid(body.get("admin_graphql_api_id"), "Return", topic)
-        return [Signal("returns", ref, (return_ref(delivery.connection, ref),))]
-    # What belongs to an order (refund, transaction, fulfilment) names it by its number.
-    named = body.get("admin_graphql_api_id") if topic in _OF_ORDERS else body.get("order_id")
-    ref = _gid(named, "Order", topic)
-    return [Signal("orders", ref, (sale_ref(delivery.connection, ref),))]
+    if topic.startswith(FULFILLMENT_ORDERS):
+        return [Signal("orders", _gid(_within(body), "FulfillmentOrder", topic))]
+    feed, kind, path = _POINTS[topic]
+    named: Any = body
+    for key in path.split("."):
+        named = named.get(key) if isinstance(named, dict) else None
+    ref = _gid(named, kind, topic)
+    make = _REFS.get(kind)
+    return [Signal(feed, ref, (make(delivery.connection, ref),) if make else ())]
+
+
+def _within(body: dict[str, Any]) -> object:
+    """The first fulfilment order that the body names: each of their topics has a form of its own."""
+    rows = [body, *(value for value in body.values() if isinstance(value, dict))]
+    ids = [row["id"] for row in rows if "/FulfillmentOrder/" in str(row.get("id"))]
+    return ids[0] if ids else None
 
 
 def _gid(named: object, kind: str, topic: str) -> str:
@@ -66,4 +98,4 @@ def _gid(named: object, kind: str, topic: str) -> str:
         return gid(kind, str(named))
     if isinstance(named, str) and named.startswith(f"gid://shopify/{kind}/") and named.rpartition("/")[2].isdigit():
         return named
-    raise Malformed(f"the body of {topic} names no {kind.lower()}")
+    raise Malformed(f"the body of {topic} names no {kind}")

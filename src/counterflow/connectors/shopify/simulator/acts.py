@@ -18,6 +18,9 @@ gid; a return likewise ("#1001-R1"); a line by `line_id` or `sku`; a location by
     create_return       the same, by an agent: OPEN at once                   -> return
     approve_return, decline_return {reason, note}, cancel_return, close_return, reopen_return     return -> return
     customer_picks      return, remedy refund|exchange|store_credit; sku, quantity, unit_price_minor     -> return
+    send_back           return, number, url, label_url: the parcel's label    -> reverse delivery
+    hold                order: its fulfilment order is put on hold            -> order
+    edit_order          order, note: an agent edits it                        -> order
     dispose             return, sku, quantity, type, location                 -> return
     refund_in_admin     order, lines [{sku, quantity, restock_type, location}], shipping_minor, amount_minor, note,
                         transactions [{parent_id, gateway, amount_minor}] (default: the payments in order, up to
@@ -28,6 +31,10 @@ gid; a return likewise ("#1001-R1"); a line by `line_id` or `sku`; a location by
     add_location        name                                                  -> location
     issue_gift_card     amount_minor, currency, code, expires_on              -> gift card with its code
     disable_gift_card   gift_card                                             -> gift card
+    pay_out             status, issued_at, adjustment_minor: all that Shopify Payments holds     -> payout
+    move_payout         payout, status                                        -> payout
+    open_dispute        order, type, amount_minor                             -> dispute
+    move_dispute        dispute, status                                       -> dispute
     tag_order           order, tags, note                                     -> order
     subscribe           topics (default: all), uri                            -> subscriptions
     uninstall_app, reinstall_app
@@ -35,7 +42,7 @@ gid; a return likewise ("#1001-R1"); a line by `line_id` or `sku`; a location by
 
 from collections.abc import Callable
 
-from counterflow.connectors.shopify.simulator import credit, inventory, orders, payloads, refunds, returns
+from counterflow.connectors.shopify.simulator import credit, inventory, orders, payloads, payments, refunds, returns
 from counterflow.connectors.shopify.simulator.shop import TOPICS, Refused, Shop
 from counterflow.connectors.shopify.simulator.sums import line_of, refundable_on, share
 from counterflow.sdk.simulator import Doc
@@ -53,6 +60,11 @@ def register(shop: Shop) -> None:
         "request_return": lambda data: returns.create(shop, shop.order(data["order"]), data, "REQUESTED"),
         "create_return": lambda data: returns.create(shop, shop.order(data["order"]), data, "OPEN"),
         "customer_picks": lambda data: _pick(shop, data),
+        "send_back": lambda data: returns.send_back(
+            shop, shop.ret(data["return"]), {key: data[key] for key in ("number", "url", "label_url") if key in data}
+        ),
+        "hold": lambda data: _hold(shop, data),
+        "edit_order": lambda data: _edit(shop, data),
         "dispose": lambda data: _dispose(shop, data),
         "refund_in_admin": lambda data: _refund(shop, data, "admin"),
         "marketplace_refund": lambda data: _marketplace_refund(shop, data),
@@ -61,6 +73,10 @@ def register(shop: Shop) -> None:
         "add_location": lambda data: add_location(shop, data["name"]),
         "issue_gift_card": lambda data: credit.new_card(shop, int(data["amount_minor"]), data),
         "disable_gift_card": lambda data: _disable(shop, data),
+        "pay_out": lambda data: payments.pay_out(shop, data),
+        "move_payout": lambda data: payments.move_payout(shop, data),
+        "open_dispute": lambda data: payments.open_dispute(shop, data),
+        "move_dispute": lambda data: payments.move_dispute(shop, data),
         "tag_order": lambda data: _tag(shop, data),
         "subscribe": lambda data: {
             "subscriptions": [shop.subscribe(topic, data["uri"]) for topic in data.get("topics", TOPICS)]
@@ -203,6 +219,20 @@ def _tag(shop: Shop, data: Doc) -> Doc:
     order["note"] = data.get("note", order["note"])
     shop.save_order(order)
     shop.tell("ORDERS_UPDATED", payloads.order(order["id"]))
+    return order
+
+
+def _hold(shop: Shop, data: Doc) -> Doc:
+    order = shop.order(data["order"])
+    shop.tell("FULFILLMENT_ORDERS_PLACED_ON_HOLD", payloads.fulfillment_order(order, "ON_HOLD"))
+    return order
+
+
+def _edit(shop: Shop, data: Doc) -> Doc:
+    order = shop.order(data["order"])
+    order["note"] = data.get("note", order["note"])
+    shop.save_order(order)
+    shop.tell("ORDERS_EDITED", payloads.order_edit(order))
     return order
 
 

@@ -41,6 +41,10 @@ def root(shop: Shop) -> Doc:
             lambda dispositionInputs: _dispose(shop, dispositionInputs),
             lambda done: {"reverseFulfillmentOrderLineItems": [_reverse_line(shop, id) for id in done["rows"]]},
         ),
+        "reverseDeliveryCreateWithShipping": (
+            lambda reverseFulfillmentOrderId, **args: _send_back(shop, reverseFulfillmentOrderId, args),
+            lambda done: {"reverseDelivery": _reverse_delivery(shop, done["id"])},
+        ),
         "refundCreate": (lambda input: _refund(shop, input), lambda done: _show_refund(shop, done)),
         "inventorySetQuantities": (
             lambda input: {"id": inventory.set_quantities(shop, input)["id"]},
@@ -237,6 +241,19 @@ def _reverse_line(shop: Shop, id: str) -> Doc:
     ret = shop.ret(shop.owner(id) or "")
     line = next(row for reverse in ret["reverse"] for row in reverse["lines"] if row["id"] == id)
     return views.view_reverse_line(shop, shop.order(ret["order_id"]), line)
+
+
+def _send_back(shop: Shop, id: str, args: Doc) -> Doc:
+    ret = shop.ret(shop.owner(id) or id)
+    tracking, label = args.get("trackingInput") or {}, args.get("labelInput") or {}
+    return {"id": returns.send_back(shop, ret, {**tracking, "label_url": label.get("fileUrl")})["id"]}
+
+
+def _reverse_delivery(shop: Shop, id: str) -> Doc:
+    ret = shop.ret(shop.owner(id) or "")
+    reverse = next(row for row in ret["reverse"] if any(each["id"] == id for each in row["deliveries"]))
+    delivery = find(reverse["deliveries"], "delivery", id=id)
+    return views.view_reverse_delivery(shop, shop.order(ret["order_id"]), reverse, delivery)
 
 
 # Refunds

@@ -184,6 +184,8 @@ def add_transaction(
     shop.remember(transaction["id"], order["id"])
     if status != "PENDING":
         shop.tell("ORDER_TRANSACTIONS_CREATE", payloads.transaction(transaction, order))
+    if status == "SUCCESS" and kind in ("SALE", "CAPTURE", "REFUND"):
+        shop.tell("TENDER_TRANSACTIONS_CREATE", payloads.tender_transaction(transaction, order))
     return transaction
 
 

@@ -219,3 +219,48 @@ def inventory_level(doc: Doc, location_id: str) -> Build:
         "inventory_item_id": number(doc["item_id"]), "location_id": number(location_id), "available": row["available"],
         "updated_at": row["at"], "admin_graphql_api_id": row["id"],
     }  # fmt: skip
+
+
+def dispute(doc: Doc, currency: str) -> Build:
+    return lambda shop: {
+        "id": number(doc["id"]), "order_id": number(doc["order_id"]), "type": doc["type"].lower(),
+        "amount": rest_amount(doc["amount"], currency), "currency": currency, "reason": "fraudulent",
+        "network_reason_code": "4837", "status": doc["status"].lower(), "evidence_due_by": None,
+        "evidence_sent_on": None, "finalized_on": doc["finalized_at"], "initiated_at": doc["at"],
+    }  # fmt: skip
+
+
+def reverse_delivery(return_id: str, doc: Doc) -> Build:
+    return lambda shop: {
+        **ids(doc["id"]), "return": ids(return_id),
+        "shipping_deliverable": {
+            "tracking": {"carrier_name": None, "tracking_number": doc.get("number"), "tracking_url": doc.get("url")},
+            "label": {"public_file_url": doc.get("label_url"), "created_at": doc["at"], "updated_at": doc["at"]},
+        },
+    }  # fmt: skip
+
+
+def order_edit(order: Doc) -> Build:
+    return lambda shop: {
+        "order_edit": {
+            "id": shop.world.next_id("order_edit"), "app_id": None, "created_at": shop.now(),
+            "committed_at": shop.now(), "notify_customer": False, "order_id": number(order["id"]), "staff_note": "",
+            "user_id": None, "line_items": {"additions": [], "removals": []},
+        }
+    }  # fmt: skip
+
+
+def tender_transaction(doc: Doc, order: Doc) -> Build:
+    sign = "-" if doc["kind"] == "REFUND" else ""
+    return lambda shop: {
+        "id": number(doc["id"]), "order_id": number(order["id"]),
+        "amount": sign + rest_amount(doc["amount"]["presentment"], order["presentment_currency"]),
+        "currency": order["presentment_currency"], "user_id": None, "test": True, "processed_at": doc["at"],
+        "remote_reference": doc["payment_id"], "payment_details": None, "payment_method": "unknown",
+    }  # fmt: skip
+
+
+def fulfillment_order(order: Doc, status: str) -> Build:
+    return lambda shop: {
+        "fulfillment_order": {"id": order["id"].replace("/Order/", "/FulfillmentOrder/"), "status": status.lower()},
+    }

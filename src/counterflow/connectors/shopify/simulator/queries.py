@@ -5,14 +5,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from counterflow.connectors.shopify.simulator import inventory, views
+from counterflow.connectors.shopify.simulator import inventory, payments, views
 from counterflow.connectors.shopify.simulator.shop import Shop, find, stamp
 from counterflow.sdk.simulator import Doc
 
 _TERM = re.compile(r"""(\w+):\s*(>=|<=|>|<)?\s*('[^']*'|"[^"]*"|\S+)""")
 SCOPES = (
     "read_customers", "write_gift_cards", "write_inventory", "write_orders", "read_products", "write_returns",
-    "write_store_credit_account_transactions",
+    "write_store_credit_account_transactions", "read_shopify_payments_payouts", "read_shopify_payments_disputes",
 )  # fmt: skip
 _COMPARE: dict[str, Callable[[str, str], bool]] = {
     ">": lambda a, b: a > b, ">=": lambda a, b: a >= b, "<": lambda a, b: a < b, "<=": lambda a, b: a <= b,
@@ -83,7 +83,39 @@ def root(shop: Shop, search_lag_seconds: float) -> Doc:
     def customer(info: Any, id: str) -> Doc | None:
         return views.view_customer(shop, shop.world.get("customers", id))
 
+    def transaction(info: Any, id: str) -> Doc | None:
+        return _maybe(lambda: views.view_transaction(shop, *payments.transaction_of(shop, id)))
+
+    def payout(info: Any, id: str) -> Doc | None:
+        doc = shop.world.get("payouts", id)
+        return doc and payments.view_payout(shop, doc)
+
+    def dispute(info: Any, id: str) -> Doc | None:
+        doc = shop.world.get("disputes", id)
+        return doc and payments.view_dispute(shop, doc)
+
+    def reverse(info: Any, id: str) -> Doc | None:
+        def make() -> Doc:
+            ret = shop.ret(shop.owner(id) or "")
+            row = find(ret["reverse"], "reverse fulfilment order", id=id)
+            return views.view_reverse(shop, shop.order(ret["order_id"]), row)
+
+        return _maybe(make)
+
+    def fulfillment_order(info: Any, id: str) -> Doc | None:
+        """One for each order, of the same number: routing is not simulated."""
+
+        def make() -> Doc:
+            doc = shop.order(id.replace("/FulfillmentOrder/", "/Order/"))
+            return {
+                "__typename": "FulfillmentOrder", "id": id, "orderId": doc["id"], "orderName": doc["name"],
+                "status": "OPEN", "order": views.lazy(lambda: views.view_order(shop, doc)),
+            }  # fmt: skip
+
+        return _maybe(make)
+
     kinds = {
+        "OrderTransaction": transaction, "ShopifyPaymentsPayout": payout, "ShopifyPaymentsDispute": dispute,
         "Order": order, "Return": ret, "Refund": refund, "Location": location, "InventoryItem": stock, "GiftCard": card,
         "Customer": customer,
     }  # fmt: skip
@@ -93,6 +125,10 @@ def root(shop: Shop, search_lag_seconds: float) -> Doc:
         return kinds[parts[3]](info, id) if len(parts) == 5 and parts[3] in kinds else None
 
     return {
+        "shopifyPaymentsAccount": lambda info: payments.account(shop), "dispute": dispute,
+        "disputes": lambda info, **args: payments.disputes(shop, info, **args),
+        "reverseFulfillmentOrder": reverse, "fulfillmentOrder": fulfillment_order,
+        "nodes": lambda info, ids: [node(info, id) for id in ids],
         "order": order, "orders": orders, "return": ret, "refund": refund, "fulfillment": fulfillment,
         "node": node, "location": location,
         "currentAppInstallation": {

@@ -148,7 +148,7 @@ def move(shop: Shop, ret: Doc, verb: str, decline: Doc | None = None) -> Doc:
 
 def _open(shop: Shop, ret: Doc) -> None:
     ret["approved_at"] = shop.now()
-    reverse: Doc = {"id": shop.gid("ReverseFulfillmentOrder"), "status": "OPEN", "lines": []}
+    reverse: Doc = {"id": shop.gid("ReverseFulfillmentOrder"), "status": "OPEN", "lines": [], "deliveries": []}
     for line in ret["lines"]:
         row = {
             "id": shop.gid("ReverseFulfillmentOrderLineItem"), "return_line_id": line["id"], "line_id": line["line_id"],
@@ -158,6 +158,20 @@ def _open(shop: Shop, ret: Doc) -> None:
         shop.remember(row["id"], ret["id"])
     shop.remember(reverse["id"], ret["id"])
     ret["reverse"].append(reverse)
+
+
+def send_back(shop: Shop, ret: Doc, data: Doc) -> Doc:
+    """A label or tracking number for the parcel that comes back: {number, url, label_url}."""
+    if ret["status"] != "OPEN":
+        raise Refused(
+            f"Return status is invalid: it is {ret['status']}", "INVALID_STATE", ["reverseFulfillmentOrderId"]
+        )
+    delivery = {"id": shop.gid("ReverseDelivery"), "at": shop.now(), **data}
+    ret["reverse"][0]["deliveries"].append(delivery)
+    shop.remember(delivery["id"], ret["id"])
+    shop.save_return(ret)
+    shop.tell("REVERSE_DELIVERIES_ATTACH_DELIVERABLE", payloads.reverse_delivery(ret["id"], delivery))
+    return delivery
 
 
 def dispose(shop: Shop, rows: list[Doc]) -> list[Doc]:

@@ -15,8 +15,11 @@ from counterflow.sdk.simulator import Doc, World
 # Eight more attempts within four hours, always with the body of the first one.
 RETRY_SECONDS = (10.0, 60.0, 300.0, 600.0, 1200.0, 2400.0, 4200.0, 5600.0)
 
+_LONG_VERBS = ("ATTACH_DELIVERABLE", "PARTIALLY_FULFILLED", "PLACED_ON_HOLD")
 TOPICS = [
     "APP_UNINSTALLED",
+    "DISPUTES_CREATE",
+    "DISPUTES_UPDATE",
     "FULFILLMENTS_CREATE",
     "FULFILLMENTS_UPDATE",
     "INVENTORY_LEVELS_UPDATE",
@@ -37,7 +40,9 @@ TOPICS = [
     "RETURNS_REOPEN",
     "RETURNS_REQUEST",
     "RETURNS_UPDATE",
+    "REVERSE_DELIVERIES_ATTACH_DELIVERABLE",
     "REVERSE_FULFILLMENT_ORDERS_DISPOSE",
+    "TENDER_TRANSACTIONS_CREATE",
 ]
 
 
@@ -182,8 +187,11 @@ def number(gid: str) -> int:
 
 
 def topic_path(topic: str) -> str:
-    """RETURNS_REQUEST -> returns/request, ORDER_TRANSACTIONS_CREATE -> order_transactions/create."""
+    """RETURNS_REQUEST -> returns/request, ORDERS_PARTIALLY_FULFILLED -> orders/partially_fulfilled."""
     noun, _, verb = topic.rpartition("_")
+    for long in _LONG_VERBS:
+        if topic.endswith(f"_{long}"):
+            noun, verb = topic.removesuffix(f"_{long}"), long
     return f"{noun.lower()}/{verb.lower()}"
 
 

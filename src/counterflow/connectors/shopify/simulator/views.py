@@ -326,6 +326,22 @@ def view_reverse(shop: Shop, order: Doc, row: Doc) -> Doc:
         "__typename": "ReverseFulfillmentOrder", "id": row["id"], "status": row["status"],
         "order": lazy(lambda: view_order(shop, order)),
         "lineItems": pages(lambda: [view_reverse_line(shop, order, line) for line in row["lines"]]),
+        "reverseDeliveries": pages(
+            lambda: [view_reverse_delivery(shop, order, row, each) for each in row["deliveries"]]
+        ),
+    }  # fmt: skip
+
+
+def view_reverse_delivery(shop: Shop, order: Doc, row: Doc, doc: Doc) -> Doc:
+    label = doc.get("label_url")
+    return {
+        "__typename": "ReverseDelivery", "id": doc["id"],
+        "reverseFulfillmentOrder": lazy(lambda: view_reverse(shop, order, row)),
+        "deliverable": {
+            "__typename": "ReverseDeliveryShippingDeliverable",
+            "label": label and {"createdAt": doc["at"], "updatedAt": doc["at"], "publicFileUrl": label},
+            "tracking": {"number": doc.get("number"), "url": doc.get("url"), "carrierName": None},
+        },
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Refund legs that the shop itself can pay: back on a gift card, on a new one, or as store credit.
+"""Refund legs that the shop pays: back through the gateway or gift card that paid, on a new card, as store credit.
 
 Each carries our key where `find` sees it: in the refund's note, or as the code of the new gift card, which no other
 effect has. A refund exists although its money may fail; what counts is its transaction.
@@ -6,44 +6,72 @@ effect has. A refund exists although its money may fail; what counts is its tran
 
 from typing import Any
 
-from pydantic import SecretStr
-
 from counterflow.connectors.shopify import documents
 from counterflow.connectors.shopify.client import BURNT, Client
 from counterflow.connectors.shopify.feeds import order_gid
+from counterflow.connectors.shopify.manifest import Config
 from counterflow.connectors.shopify.mapping import STATUSES
 from counterflow.connectors.shopify.references import gift_card_code, key_in, note_for
-from counterflow.connectors.shopify.sale import money
+from counterflow.connectors.shopify.sale import money, payer_of, payment_ref, tender_of
 from counterflow.core.effects import Effect, PayLeg
 from counterflow.core.money import to_major, to_minor
 from counterflow.sdk.outcomes import Accepted, Conflict, Done, Malformed, NotFound, Outcome, Rejected
 
 Json = dict[str, Any]
-RAILS = ("gift_card", "store_credit")
+CREDIT = ("gift_card", "store_credit")
+RAILS = (*CREDIT, "card", "wallet", "pay_later")
 _KEYS = 3  # keys that are tried when one is burnt; a refund is looked up before the next one is used
 
 
-async def pay(client: Client, secret: SecretStr, effect: Effect, command: PayLeg) -> Outcome:
+async def pay(client: Client, config: Config, connection: str, effect: Effect, command: PayLeg) -> Outcome:
     """Raises Rejected for a rail that the shop does not have, Malformed when it paid another amount than asked."""
     if command.amount_minor <= 0:
         raise Rejected(f"{command.amount_minor} is no amount to refund: it has to be more than 0", code="amount")
     if command.rail not in RAILS:
-        raise Rejected(f"the shop does not pay by {command.rail}: route it to the payment's provider", code="rail")
+        raise Rejected(f"the shop does not pay by {command.rail}: route it elsewhere", code="rail")
     order = await _order(client, command)
-    if command.rail == "gift_card" and not _goes_back(order, command):
-        return await _new_card(client, secret, effect, command, order)
-    return await _refund(client, effect, command, order)
+    if command.rail == "store_credit":
+        credit = {"amount": to_major(command.amount_minor, command.currency), "currencyCode": command.currency}
+        return await _refund(
+            client, effect, command, order, {"refundMethods": [{"storeCreditRefund": {"amount": credit}}]}
+        )
+    paid = _payment(order, config, connection, command)
+    if command.rail == "gift_card" and (paid is None or _has_failed(order, command)):
+        return await _new_card(client, _code(config, effect), effect, command, order)
+    if paid is None:
+        raise Rejected(
+            f"order {command.order_ref} has no {command.rail} payment {command.payment_ref} that the shop pays back "
+            "itself: route it to the payment's provider",
+            code="rail",
+        )
+    back = {"orderId": order["id"], "parentId": paid["id"], "gateway": paid["gateway"], "kind": "REFUND"}
+    back["amount"] = to_major(command.amount_minor, command.currency)
+    return await _refund(client, effect, command, order, {"transactions": [back]})
 
 
-async def find(client: Client, secret: SecretStr, effect: Effect, command: PayLeg) -> Outcome | None:
+async def find(client: Client, config: Config, effect: Effect, command: PayLeg) -> Outcome | None:
     order = await _order(client, command)
     for refund in order["refunds"]:
         if key_in(refund["note"]) == effect.effect_id:
             return _outcome(refund, command)
     if command.rail == "gift_card":
-        card = await _card(client, gift_card_code(secret.get_secret_value(), effect.effect_id), effect.effect_id)
+        card = await _card(client, _code(config, effect), effect.effect_id)
         return _issued(card, command) if card else None
     return None
+
+
+def _payment(order: Json, config: Config, connection: str, command: PayLeg) -> Json | None:
+    """The payment that the leg goes back on, unless it is of another rail, or another connection pays it back."""
+    for row in order["transactions"]:
+        if row["kind"] in ("SALE", "CAPTURE") and payment_ref(row, config) == command.payment_ref:
+            gateway = row["gateway"] or ""
+            ours = payer_of(gateway, config, connection) in ("", connection)
+            return row if ours and tender_of(gateway, config) == command.rail else None
+    return None
+
+
+def _code(config: Config, effect: Effect) -> str:
+    return gift_card_code(config.webhook_secret.get_secret_value(), effect.effect_id)
 
 
 async def _order(client: Client, command: PayLeg) -> Json:
@@ -57,36 +85,27 @@ async def _order(client: Client, command: PayLeg) -> Json:
     return order
 
 
-def _goes_back(order: Json, command: PayLeg) -> bool:
-    """Back on its own card, unless that has failed before (expired, disabled): then a new card is issued."""
-    rows = order["transactions"]
-    paid = next((row for row in rows if row["id"] == command.payment_ref and row["gateway"] == "gift_card"), None)
-    failed = any(
+def _has_failed(order: Json, command: PayLeg) -> bool:
+    """Whether a refund on this card failed before (expired, disabled): then a new card is issued."""
+    return any(
         row["kind"] == "REFUND"
         and (row["parentTransaction"] or {}).get("id") == command.payment_ref
         and STATUSES.get(row["status"]) == "failed"
-        for row in rows
+        for row in order["transactions"]
     )
-    return paid is not None and not failed
 
 
 # ---- refunds ---------------------------------------------------------------------------------------------------------
 
 
-async def _refund(client: Client, effect: Effect, command: PayLeg, order: Json) -> Outcome:
-    amount = to_major(command.amount_minor, command.currency)
+async def _refund(client: Client, effect: Effect, command: PayLeg, order: Json, means: Json) -> Outcome:
     given: Json = {
         "orderId": order["id"],
         "currency": command.currency,
         "note": note_for(effect.effect_id, command.reason),
         "notify": False,
+        **means,
     }
-    if command.rail == "gift_card":
-        row = {"orderId": order["id"], "parentId": command.payment_ref, "gateway": "gift_card", "kind": "REFUND"}
-        given["transactions"] = [{**row, "amount": amount}]
-    else:
-        credit = {"amount": {"amount": amount, "currencyCode": command.currency}}
-        given["refundMethods"] = [{"storeCreditRefund": credit}]
     for attempt in range(_KEYS):
         key = effect.effect_id if attempt == 0 else f"{effect.effect_id}-{attempt}"
         try:
@@ -129,8 +148,7 @@ def _outcome(refund: Json, command: PayLeg) -> Outcome:
 # ---- new gift cards --------------------------------------------------------------------------------------------------
 
 
-async def _new_card(client: Client, secret: SecretStr, effect: Effect, command: PayLeg, order: Json) -> Outcome:
-    code = gift_card_code(secret.get_secret_value(), effect.effect_id)
+async def _new_card(client: Client, code: str, effect: Effect, command: PayLeg, order: Json) -> Outcome:
     amount = to_major(command.amount_minor, command.currency)
     given: Json = {"code": code, "note": note_for(effect.effect_id, command.reason)}
     if (field := documents.gift_card_amount(client.version)) == "initialAmount":
