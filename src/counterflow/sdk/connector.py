@@ -51,11 +51,16 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a feed. `cursor` is opaque and kept by us; pulling from any kept cursor loses nothing."""
+    """One page of a feed. `cursor` is opaque and kept by us; pulling from any kept cursor loses nothing.
+
+    `warning` of the last page: what is wrong over there although the page is right. It is shown to a person, and taken
+    back by a sweep that has none.
+    """
 
     items: tuple[Fact | Signal, ...]
     cursor: str
     more: bool
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 
 from counterflow.connectors.shopify.manifest import Config
+from counterflow.connectors.shopify.tokens import Tokens
 from counterflow.sdk.connector import Context
 from counterflow.sdk.http import RETRY_AFTER_SECONDS_MOST, json_of, raise_for, redact
 from counterflow.sdk.outcomes import (
@@ -60,10 +61,9 @@ class Client:
 
     def __init__(self, config: Config, context: Context, timeout_seconds: float) -> None:
         self.transport = context.transport(
-            config.base_url,
-            headers={"X-Shopify-Access-Token": config.access_token.get_secret_value(), "Accept": "application/json"},
-            timeout_seconds=timeout_seconds,
+            config.base_url, headers={"Accept": "application/json"}, timeout_seconds=timeout_seconds
         )
+        self.tokens = Tokens(config, self.transport, context.now)
         self.version = config.api_version
         self.answered_version = ""  # what the shop really used: an unsupported version falls forward
         self._costs: dict[str, float] = {}
@@ -78,13 +78,10 @@ class Client:
         write = document.startswith("mutation")
         found = _NAME.match(document)
         name = found.group(1) if found else ""
-        response = await self.transport.request(
-            "POST",
-            f"/admin/api/{self.version}/graphql.json",
-            write=write,
-            cost=self._costs.get(name, _FIRST_COST),
-            json={"query": document, "operationName": name, "variables": variables},
-        )
+        token = await self.tokens.of_use()
+        response = await self._send(token, name, document, variables, write)
+        if response.status_code == 401 and await self.tokens.replaced(token):  # a 401 was surely not applied
+            response = await self._send(await self.tokens.of_use(), name, document, variables, write)
         self.answered_version = response.headers.get("x-shopify-api-version", "")
         raise_for(response, write=write, message=_rest_message(response))
         body = json_of(response, write=write)
@@ -100,6 +97,16 @@ class Client:
             for payload in data.values():
                 _user_errors(payload)
         return data
+
+    async def _send(self, token: str, name: str, document: str, variables: Json, write: bool) -> httpx2.Response:
+        return await self.transport.request(
+            "POST",
+            f"/admin/api/{self.version}/graphql.json",
+            write=write,
+            cost=self._costs.get(name, _FIRST_COST),
+            headers={"X-Shopify-Access-Token": token},
+            json={"query": document, "operationName": name, "variables": variables},
+        )
 
     async def _heed(self, name: str, body: Json) -> None:
         """Learn the document's cost; when less than that is left for the next one, let everybody wait for it."""

@@ -119,6 +119,9 @@ CHECK = """query Check {
   currentAppInstallation { accessScopes { handle } }
   webhookSubscriptions(first: 100) { nodes { topic uri } } }"""
 
+SUBSCRIBE = f"""mutation Subscribe($topic: WebhookSubscriptionTopic!, $to: WebhookSubscriptionInput!) {{
+  webhookSubscriptionCreate(topic: $topic, webhookSubscription: $to) {{ webhookSubscription {{ id }} {ERRORS} }} }}"""
+
 # ---- returns ---------------------------------------------------------------------------------------------------------
 
 RETURN_STATE = """query ReturnState($id: ID!) { return(id: $id) { id name status order { id } } }"""
@@ -244,6 +247,7 @@ INPUTS: dict[str, tuple[str, ...]] = {
         "locationId",
     ),
     "StoreCreditRefundInput": ("amount",),
+    "WebhookSubscriptionInput": ("uri",),
 }
 
 

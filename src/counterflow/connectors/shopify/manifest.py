@@ -1,8 +1,8 @@
 """What the Shopify connector can do, and what a connection to a shop is configured with."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from counterflow.sdk.connector import ConnectorConfig
 from counterflow.sdk.manifest import Feed, Idempotency, Limits, Manifest, Support
@@ -95,13 +95,21 @@ class Config(ConnectorConfig):
 
     base_url: str = Field(description="Address of the shop: https://<name>.myshopify.com", pattern=r"^https?://\S+$")
     access_token: SecretStr = Field(
-        description="Admin API access token of the app (X-Shopify-Access-Token)", min_length=1
+        SecretStr(""), description="Admin API access token of the app, where it has one that does not end"
+    )
+    client_id: str = Field(
+        "", description="Client id of the app; without an access token one is fetched with it and the client secret"
     )
     webhook_secret: SecretStr = Field(
         description="Client secret of the app: Shopify signs the webhooks with it", min_length=1
     )
     webhook_secret_before: SecretStr = Field(
         SecretStr(""), description="The client secret before it was rotated, while both are in use"
+    )
+    webhook_url: str = Field(
+        "",
+        pattern=r"^(https?://\S+)?$",
+        description="Where Shopify reaches /webhooks/<connection> from outside; missing webhooks are then subscribed",
     )
     api_version: str = Field("2026-07", pattern=r"^20\d\d-(01|04|07|10)$", description="Version of the Admin API")
     gateways: dict[str, str] = Field(
@@ -146,3 +154,9 @@ class Config(ConnectorConfig):
         description="Location (number or gid) that restocked pieces go to in the shop; empty: another system tells "
         "the shop its stock, and nothing is restocked from here",
     )
+
+    @model_validator(mode="after")
+    def _access(self) -> Self:
+        if bool(self.access_token.get_secret_value()) == bool(self.client_id):
+            raise ValueError("give access_token, or client_id to fetch tokens with: one of them")
+        return self

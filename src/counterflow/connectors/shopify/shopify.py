@@ -1,18 +1,22 @@
 """The connector: which verb of ours is which call of Shopify's."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from counterflow.connectors.shopify import answers, documents, feeds, ledger, refunds, replacements, webhooks
+from counterflow.connectors.shopify import answers, documents, feeds, ledger, refunds, replacements, upkeep, webhooks
 from counterflow.connectors.shopify.client import Client
-from counterflow.connectors.shopify.manifest import MANIFEST, SCOPES, Config
+from counterflow.connectors.shopify.manifest import MANIFEST, Config
 from counterflow.connectors.shopify.mapping import Mapper
 from counterflow.core.effects import AnswerReturn, CreateReplacement, Effect, PayLeg, ReadSale, UpdateChannel
 from counterflow.core.facts import Fact
 from counterflow.sdk.connector import Context, Delivery, Page, Signal
 from counterflow.sdk.outcomes import ConnectorError, Done, NotFound, Outcome, Rejected
 from counterflow.sdk.upgrades import Change
+
+TEND_EVERY = timedelta(hours=1)
 
 
 class Shopify:
@@ -24,6 +28,8 @@ class Shopify:
         self.config, self.context = config, context
         self.client = Client(config, context, MANIFEST.limits.timeout_seconds)
         self.mapper = Mapper(config, context.connection)
+        self._tend_at: datetime | None = None
+        self._lost = ""
 
     # ---- deliveries --------------------------------------------------------------------------------------------------
 
@@ -51,7 +57,8 @@ class Shopify:
             raise NotFound(f"a shop has no feed {feed!r}: use one of {', '.join(feeds.FETCH)}")
         if feed in ledger.WATCHED:
             return await ledger.pull(self.client, self.config, feed, cursor, self.context.now())
-        return await feeds.pull(self.client, feed, cursor, self.context.connection, self.config.page_size)
+        page = await feeds.pull(self.client, feed, cursor, self.context.connection, self.config.page_size)
+        return replace(page, warning=await self._tended()) if feed == "returns" and not page.more else page
 
     # ---- writes ------------------------------------------------------------------------------------------------------
 
@@ -92,32 +99,15 @@ class Shopify:
     # ---- health ------------------------------------------------------------------------------------------------------
 
     async def check(self) -> Sequence[tuple[str, bool, str]]:
-        try:
-            data = await self.client.data(documents.CHECK)
-        except ConnectorError as error:
-            return [("the shop answers", False, error.message)]
-        granted = {row["handle"] for row in data["currentAppInstallation"]["accessScopes"]}
-        # A write scope includes its read scope.
-        missing = [s for s in SCOPES if s not in granted and s.replace("read_", "write_", 1) not in granted]
-        heard = {row["topic"] for row in data["webhookSubscriptions"]["nodes"]}
-        deaf = [topic for topic in MANIFEST.topics if topic not in heard]
-        used = self.client.answered_version
-        return [
-            ("the shop answers", True, data["shop"]["myshopifyDomain"]),
-            ("access scopes", not missing, f"grant the app {', '.join(missing)}" if missing else ""),
-            (
-                "API version",
-                used == self.client.version,
-                ""
-                if used == self.client.version
-                else f"asked for {self.client.version}, answered as {used}: set api_version",
-            ),
-            (
-                "webhooks",
-                not deaf,
-                f"subscribe the app to {', '.join(deaf)}; until then only sweeps find these" if deaf else "",
-            ),
-        ]
+        return await upkeep.check(self.client, self.config)
+
+    async def _tended(self) -> str:
+        """What somebody should know of our standing in the shop; it is looked after once an hour."""
+        now = self.context.now()
+        if self._tend_at is None or now >= self._tend_at:
+            self._lost = await upkeep.tend(self.client, self.config)
+            self._tend_at = now + TEND_EVERY
+        return "; ".join(filter(None, (upkeep.fallen(self.client), self._lost)))
 
     async def aclose(self) -> None:
         await self.client.aclose()

@@ -1,6 +1,7 @@
 """A Shopify shop: the Admin GraphQL API, its webhooks, and the people in it.
 
     POST /admin/api/{version}/graphql.json      header X-Shopify-Access-Token
+    POST /admin/oauth/access_token              tokens that end, see `oauth.py`
 
 It answers the operations in `schema.graphql`, a part of Shopify's own schema, and behaves and misbehaves like the
 original: `userErrors` with HTTP 200, THROTTLED with HTTP 200, 401 for ever once the app is uninstalled, @idempotent
@@ -17,7 +18,8 @@ Acts are listed in `acts.py`; faults beside those of the simulator kit (matched 
     lose_webhook            matched on "url topic/path"
 
 Collections for `/_sim/truth`: orders, returns, variants, locations, customers, gift_cards, store_credit, adjustments,
-subscriptions, idempotency, gateway_movements (money that the shop moved through a payment gateway by itself).
+subscriptions, idempotency, gateway_movements (money that the shop moved through a payment gateway by itself), balance,
+payouts and disputes (of Shopify Payments), tokens.
 """
 
 from starlette.applications import Starlette
@@ -25,6 +27,7 @@ from starlette.routing import Route
 
 from counterflow.connectors.shopify.simulator import acts, refunds
 from counterflow.connectors.shopify.simulator.endpoint import Endpoint, label, refuse
+from counterflow.connectors.shopify.simulator.oauth import OAuth
 from counterflow.connectors.shopify.simulator.shop import TOPICS, Shop
 from counterflow.sdk.simulator import World, with_sim
 
@@ -33,6 +36,7 @@ def create_app(
     world: World,
     *,
     access_token: str = "shpat_simulated",
+    client_id: str = "app_simulated",
     api_secret: str = "shpss_simulated",
     domain: str = "simulated.myshopify.com",
     currency: str = "EUR",
@@ -52,6 +56,14 @@ def create_app(
                 shop.subscribe(topic, webhook_url or "")
     acts.register(shop)
     world.on(refunds.AGENDA, lambda payload: refunds.settle(shop, payload))
-    endpoint = Endpoint(shop, access_token, points_per_second, search_lag_seconds)
-    app = Starlette(routes=[Route("/admin/api/{version}/graphql.json", endpoint.__call__, methods=["POST"])])
+    oauth = OAuth(shop, client_id, access_token)
+    world.act("install_expiring")(lambda data: oauth.pair())
+    world.act("revoke_tokens")(lambda data: oauth.revoke())
+    endpoint = Endpoint(shop, oauth, points_per_second, search_lag_seconds)
+    app = Starlette(
+        routes=[
+            Route("/admin/api/{version}/graphql.json", endpoint.__call__, methods=["POST"]),
+            Route("/admin/oauth/access_token", oauth.__call__, methods=["POST"]),
+        ]
+    )
     return with_sim(app, world, refuse=refuse, label=label)

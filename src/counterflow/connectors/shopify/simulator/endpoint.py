@@ -28,6 +28,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from counterflow.connectors.shopify.simulator import mutations, queries
+from counterflow.connectors.shopify.simulator.oauth import OAuth
 from counterflow.connectors.shopify.simulator.shop import Shop
 
 VERSIONS = ("2025-10", "2026-01", "2026-04", "2026-07", "2026-10")
@@ -53,8 +54,8 @@ def checked(text: str) -> DocumentNode | tuple[GraphQLError, ...]:
 class Endpoint:
     """Points restore at `points_per_second` by the world's clock, up to twenty seconds' worth."""
 
-    def __init__(self, shop: Shop, token: str, points_per_second: float, search_lag_seconds: float) -> None:
-        self._shop, self._token, self._rate, self._lag = shop, token, points_per_second, search_lag_seconds
+    def __init__(self, shop: Shop, oauth: OAuth, points_per_second: float, search_lag_seconds: float) -> None:
+        self._shop, self._oauth, self._rate, self._lag = shop, oauth, points_per_second, search_lag_seconds
         self._full = points_per_second * 20
         self._points = self._full
         self._at: datetime = shop.world.now()
@@ -64,7 +65,7 @@ class Endpoint:
         version = asked if asked in VERSIONS or asked == "unstable" else VERSIONS[0]  # falls forward to the oldest one
         headers = {"X-Shopify-API-Version": version, "X-Request-Id": f"req-{self._shop.world.next_id('request')}"}
         installed = self._shop.world.get("shop", "uninstalled") is None
-        if not installed or request.headers.get("X-Shopify-Access-Token") != self._token:
+        if not installed or not self._oauth.good(request.headers.get("X-Shopify-Access-Token", "")):
             return unauthorized(headers)
         try:
             body = json.loads(await request.body())

@@ -168,6 +168,8 @@ class Shop:
 
     def subscribe(self, topic: str, uri: str) -> Doc:
         self._drop_failing()
+        if any((row["topic"], row["uri"]) == (topic, uri) for row in self.world.all("subscriptions")):
+            raise Refused("Address for this topic has already been taken", "TAKEN", ["webhookSubscription", "uri"])
         doc = {"id": self.gid("WebhookSubscription"), "topic": topic, "uri": uri, "at": self.now()}
         self.world.put("subscriptions", doc["id"], doc)
         return doc
