@@ -75,3 +75,14 @@ async def test_a_feed_that_fails_is_told_and_tried_again(fresh_database, monkeyp
         await world.later(31)
         await puller(world).pull_if_due()
         assert await world.one("SELECT kind, status FROM exceptions") == ("feed_failed", "withdrawn")
+
+
+async def test_a_warning_is_told_while_the_sweep_goes_on_and_taken_back_without_one(fresh_database):
+    pages = {"": Page((request("R1"),), "c1", False, "answered as 2026-01"), "c1": Page((), "c2", False)}
+    async with a_world(fresh_database, FakePsp(pages=pages)) as world:
+        assert await puller(world).pull_if_due() == 1
+        kind, status, message = await world.one("SELECT kind, status, message FROM exceptions")
+        assert (kind, status) == ("connection_warning", "open") and message == "psp: answered as 2026-01"
+        await world.later(301)
+        await puller(world).pull_if_due()
+        assert await world.one("SELECT status FROM exceptions") == "withdrawn"

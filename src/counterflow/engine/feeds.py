@@ -29,6 +29,7 @@ class FeedPuller:
     feed: Feed
     pool: Pool
     clock: Clock
+    warning: str = ""  # of the last sweep
 
     async def pull_if_due(self) -> int:
         """Facts and signals that were new; 0 when it was not due or the other side did not answer."""
@@ -60,6 +61,10 @@ class FeedPuller:
                 await exceptions.put(conn, [self._failed(f"{message}{where_raw(kept)}", now)])
             else:
                 await exceptions.end(conn, {self._failed("", now).exception_id: ""}, now)
+                if self.warning:
+                    await exceptions.put(conn, [self._warned(now)])
+                else:
+                    await exceptions.end(conn, {self._warned(now).exception_id: ""}, now)
         return found
 
     def _failed(self, message: str, now: datetime) -> Raised:
@@ -73,6 +78,18 @@ class FeedPuller:
             now + timedelta(hours=4),
             f"The sweep of {self.feed.name} at {self.name} fails ({message}). It is tried again every "
             f"{FAILED_SECONDS:.0f} s and loses nothing; look at the connection if it does not end by itself",
+        )
+
+    def _warned(self, now: datetime) -> Raised:
+        return Raised(
+            make_id("ex", "connection_warning", self.name, self.feed.name),
+            "connection_warning",
+            "high",
+            "operations",
+            self.name,
+            now,
+            now + timedelta(hours=24),
+            f"{self.name}: {self.warning}",
         )
 
     async def pull(self) -> int:
@@ -91,6 +108,7 @@ class FeedPuller:
                 new_facts, new_looks = await accept(conn, facts, looks)
                 await cursors.keep(conn, self.name, self.feed.name, page.cursor, started, forget_before=overlap)
             found += len(new_facts) + len(new_looks)
+            self.warning = page.warning
             stuck, cursor = page.cursor == cursor, page.cursor
             if not page.more or stuck:
                 break

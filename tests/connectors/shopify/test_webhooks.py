@@ -47,6 +47,15 @@ async def test_a_fulfilment_order_without_a_name_is_malformed(body: bytes):
         shop.connector.translate(delivery)
 
 
+async def test_a_tender_transaction_is_a_look_at_its_order():
+    shop = Shop()
+    await shop.act("subscribe", topics=["TENDER_TRANSACTIONS_CREATE"], uri="http://receiver.test/webhooks/here")
+    order = await shop.place(SHIRT)
+    assert await said(shop, "tender_transactions/create") == [
+        Signal("orders", order["id"], (f"here:order:{order['id'].rpartition('/')[2]}",))
+    ]
+
+
 async def test_a_label_is_told_with_its_number():
     shop = Shop()
     ret = await shop.request(await shop.place(SHIRT), "SHIRT")

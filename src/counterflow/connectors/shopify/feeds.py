@@ -75,7 +75,7 @@ async def pull(client: Client, feed: str, cursor: str, connection: str, page_siz
     items: list[Signal] = []
     for row in rows:
         if feed == "orders" or (feed == "refunds" and row["refunds"]):
-            items.append(Signal(feed, row["id"], (sale_ref(connection, row["id"]),)))
+            items.append(Signal("orders", row["id"], (sale_ref(connection, row["id"]),)))
         if feed == "returns":
             returns = row["returns"]["nodes"]
             items += [Signal("returns", each["id"], (return_ref(connection, each["id"]),)) for each in returns]

@@ -16,6 +16,7 @@ from counterflow.connectors.shopify.manifest import (
     ORDER_TOPICS,
     REFUND_TOPICS,
     RETURN_TOPICS,
+    TENDER_TRANSACTIONS,
     UNINSTALLED,
 )
 from counterflow.connectors.shopify.references import THE_APP, gid, return_ref, sale_ref
@@ -56,7 +57,8 @@ _POINTS = {
     **dict.fromkeys(RETURN_TOPICS, ("returns", "Return", "admin_graphql_api_id")),
     "REVERSE_DELIVERIES_ATTACH_DELIVERABLE": ("returns", "Return", "return.admin_graphql_api_id"),
     "REVERSE_FULFILLMENT_ORDERS_DISPOSE": ("returns", "ReverseFulfillmentOrder", "admin_graphql_api_id"),
-    **dict.fromkeys(REFUND_TOPICS, ("refunds", "Order", "order_id")),
+    # With the order, and not as a feed of their own: one look tells both.
+    **dict.fromkeys((*REFUND_TOPICS, TENDER_TRANSACTIONS), ("orders", "Order", "order_id")),
     **dict.fromkeys(DISPUTE_TOPICS, ("disputes", "ShopifyPaymentsDispute", "id")),
 }
 _REFS = {"Order": sale_ref, "Return": return_ref}

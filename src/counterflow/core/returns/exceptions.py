@@ -81,6 +81,7 @@ CLASSES: dict[str, Class] = {
     "connection_auth": Class("high", "operations", 1, "connection-auth", ("retry", "resolve")),
     "credential_ending": Class("high", "operations", 168, "credential-ending"),
     "connection_missing": Class("high", "operations", 4, "connection-missing"),
+    "connection_warning": Class("high", "operations", 24, "connection-warning"),
     "feed_failed": Class("medium", "integration", 4, "feed-failed"),
     "malformed_delivery": Class("medium", "integration", 24, "malformed-delivery", ("retry", "resolve")),
     "payout_differs": Class("high", "finance", 24, "payout-differs"),
