@@ -148,7 +148,8 @@ class Credentials:
             await self._tell(name, None, "", now)
             return CHECK_SECONDS
         why = ""
-        if now >= current.ends_at - min(RENEW_BEFORE, _life(current) * 2 / 3):
+        rest = (current.ends_at - min(RENEW_BEFORE, _life(current) * 2 / 3) - now).total_seconds()
+        if rest <= 0:
             try:
                 new = await connector.renew(current)
             except Rejected as error:
@@ -158,7 +159,7 @@ class Credentials:
                 await self._tell(name, None, "", now)
                 return RETIRE_SECONDS
         await self._tell(name, current, why, now)
-        return CHECK_SECONDS
+        return min(rest, CHECK_SECONDS) if rest > 0 else CHECK_SECONDS
 
     async def _keep(self, name: str, new: Credential, before: Stored | None) -> None:
         config = self.configured[name]

@@ -1,19 +1,28 @@
 """Our standing in the shop: tokens that end, versions that fall forward, webhooks that are silently dropped."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 from starlette.applications import Starlette
 
+from counterflow.connectors.shopify import connector
 from counterflow.connectors.shopify.conformance import SECRET
 from counterflow.connectors.shopify.manifest import MANIFEST
 from counterflow.connectors.shopify.simulator import create_app
-from counterflow.sdk.outcomes import AuthFailed, Done
+from counterflow.engine.credentials import Credentials
+from counterflow.engine.live import Live
+from counterflow.sdk.connector import Context, Renewable
+from counterflow.sdk.http import Unlimited
+from counterflow.sdk.outcomes import AuthFailed, Done, Rejected, Transient
 from counterflow.sdk.simulator import World
 from counterflow.sdk.testing.harness import WEBHOOK_URL
+from counterflow.store.pool import make_pool
 from tests.connectors.shopify.shop import Shop
 
 FETCHED = {"access_token": "", "client_id": "app_simulated"}
@@ -105,6 +114,67 @@ def test_one_way_in_is_needed():
     for config in ({"access_token": ""}, {"client_id": "app"}):
         with pytest.raises(ValidationError, match="one of them"):
             Shop(**config)
+
+
+# ---- pairs that all processes share ----------------------------------------------------------------------------------
+
+
+async def test_a_refresh_token_gives_the_next_pair_and_a_lost_answer_locks_nobody_out():
+    shop = Expiring()
+    first = await shop.act("install_expiring")
+    config = {**FETCHED, "refresh_token": first["refresh_token"]}
+    one = shop.connect(**config)
+    assert isinstance(one, Renewable)
+    with pytest.raises(Transient, match="is being fetched"):
+        await one.pull("orders", "")
+    old = await one.credential()
+    assert old is not None and old.ends_at <= shop.clock.now()
+    lost = await one.renew(old)  # as if nobody had read the answer
+    new = await one.renew(old)
+    assert lost.secret != new.secret and new.ends_at - new.made_at == timedelta(hours=1)
+    other = shop.connect(**{**config, "refresh_token": new.secret})
+    await other.pull("orders", "")
+    with pytest.raises(Rejected, match="install the app again"):
+        await one.renew(old)  # the new access token was used
+    assert isinstance(other, Renewable)
+    assert (await other.renew(new)).secret != new.secret
+
+
+async def test_a_token_for_good_does_not_end():
+    connected = Shop().connector
+    assert isinstance(connected, Renewable) and await connected.credential() is None
+
+
+@contextlib.asynccontextmanager
+async def processes(url: str, shop: Shop, count: int, **config: Any) -> AsyncIterator[list[Credentials]]:
+    """Several processes of ours over one database, each with its own connector of the one shop."""
+    checked = connector.Config.model_validate({**shop.config, **FETCHED, **config})
+    context = Context("here", Unlimited(), shop.clock.now, shop.network)
+    async with make_pool(url, max_size=4) as pool:
+        yield [
+            Credentials(
+                pool, {"here": Live(partial(connector.make, context=context), checked)}, {"here": checked}, b"s" * 32,
+                shop.clock.now,
+            )
+            for _ in range(count)
+        ]  # fmt: skip
+
+
+async def test_no_call_ever_fails_while_tokens_of_an_hour_go_round(fresh_database: str):
+    shop = Expiring()
+    await shop.order()
+    given = await shop.act("install_expiring")
+    async with processes(fresh_database, shop, 2, refresh_token=given["refresh_token"]) as (one, two):
+        await asyncio.gather(one.look(), two.look())
+        for minute in range(300):
+            for process in (one, two):
+                await process.refresh()
+                if minute % 7 == 0:
+                    assert len((await process.live["here"].pull("orders", "")).items) == 1
+            shop.clock.advance(60)
+            await (one if minute % 2 else two).look()
+        pairs = [row for row in shop.world.all("tokens") if row["kind"] == "access"]
+        assert 10 <= len(pairs) <= 20, "each was renewed once, by one of the two"
 
 
 # ---- versions --------------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ MANIFEST = Manifest(
     topics=(*RETURN_TOPICS, *ORDER_TOPICS, *REFUND_TOPICS, *DISPUTE_TOPICS, UNINSTALLED),
     # In points, not calls. The largest plan restores 1000 a second; what the shop itself says pauses us sooner.
     limits=Limits(concurrency=8, per_second=1000.0, burst=2000.0, timeout_seconds=20.0),
-    secret_fields=("access_token", "webhook_secret", "webhook_secret_before"),
+    secret_fields=("access_token", "refresh_token", "webhook_secret", "webhook_secret_before"),
     docs="https://shopify.dev/docs/api/admin-graphql",
 )
 
@@ -101,6 +101,10 @@ class Config(ConnectorConfig):
     )
     client_id: str = Field(
         "", description="Client id of the app; without an access token one is fetched with it and the client secret"
+    )
+    refresh_token: SecretStr = Field(
+        SecretStr(""),
+        description="The app's refresh token, where its access tokens end after an hour; renewed for all processes",
     )
     webhook_secret: SecretStr = Field(
         description="Client secret of the app: Shopify signs the webhooks with it", min_length=1
@@ -161,4 +165,6 @@ class Config(ConnectorConfig):
     def _access(self) -> Self:
         if bool(self.access_token.get_secret_value()) == bool(self.client_id):
             raise ValueError("give access_token, or client_id to fetch tokens with: one of them")
+        if self.refresh_token.get_secret_value() and not self.client_id:
+            raise ValueError("a refresh_token needs client_id beside it")
         return self

@@ -12,7 +12,7 @@ from counterflow.connectors.shopify.manifest import MANIFEST, Config
 from counterflow.connectors.shopify.mapping import Mapper
 from counterflow.core.effects import AnswerReturn, CreateReplacement, Effect, PayLeg, ReadSale, UpdateChannel
 from counterflow.core.facts import Fact
-from counterflow.sdk.connector import Context, Delivery, Page, Signal
+from counterflow.sdk.connector import Context, Credential, Delivery, Page, Signal
 from counterflow.sdk.outcomes import ConnectorError, Done, NotFound, Outcome, Rejected
 from counterflow.sdk.upgrades import Change
 
@@ -108,6 +108,15 @@ class Shopify:
             self._lost = await upkeep.tend(self.client, self.config)
             self._tend_at = now + TEND_EVERY
         return "; ".join(filter(None, (upkeep.fallen(self.client), self._lost)))
+
+    async def credential(self) -> Credential | None:
+        return self.client.tokens.credential()
+
+    async def renew(self, old: Credential) -> Credential:
+        return await self.client.tokens.renew()
+
+    async def retire(self, secret: str) -> None:
+        """Nothing to revoke: a refresh token is used up, and an access token ends within the hour."""
 
     async def aclose(self) -> None:
         await self.client.aclose()
