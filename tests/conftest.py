@@ -15,6 +15,7 @@ from psycopg import sql
 
 from counterflow.store import migrate
 from counterflow.store.embedded import Embedded
+from tests.counterparts.medusa.server import Missing, Server, medusa
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +27,24 @@ def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     with Embedded(tmp_path_factory.mktemp("server")) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def medusa_server(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real Medusa, for the whole run. Skips without Node and npm; fails without them in CI.
+
+    COUNTERFLOW_TEST_MEDUSA_URL is one that runs already, with the admin user of tests/counterparts/medusa/server.py.
+    """
+    if url := os.environ.get("COUNTERFLOW_TEST_MEDUSA_URL"):
+        yield Server(url)
+        return
+    try:
+        with medusa(database_url, tmp_path_factory.mktemp("medusa") / "medusa.log") as server:
+            yield server
+    except Missing as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"{missing} (CI fails here)")
 
 
 @pytest.fixture(scope="session")

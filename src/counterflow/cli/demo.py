@@ -24,10 +24,11 @@ async def demo(
         A new directory in which the world stays afterwards: it is a COUNTERFLOW_HOME to look around in.
     """
     from counterflow.sandbox.demo import demo as play
-    from counterflow.sandbox.stories import STORIES, title
+    from counterflow.sandbox.stories import title, told_here
 
-    if strange := [name for name in story if name not in STORIES]:
-        raise Stop(NOT_FOUND, f"there is no story {', '.join(strange)}; there are: {', '.join(STORIES)}")
+    stories = told_here()
+    if strange := [name for name in story if name not in stories]:
+        raise Stop(NOT_FOUND, f"there is no story {', '.join(strange)}; there are: {', '.join(stories)}")
     if keep is not None and keep.exists() and any(keep.iterdir()):
         raise Stop(CONFLICT, f"{keep} is not empty: name a new directory")
     report = await play(story, home=keep)
@@ -37,7 +38,7 @@ async def demo(
     for told in report.stories:
         cases = len(told.cases)
         how = f"NOT AS IT SHOULD: {told.error}" if told.error else f"{told.resolved} resolved, {told.closed} closed"
-        print(f"{told.name}: {title(STORIES[told.name])}")
+        print(f"{told.name}: {title(stories[told.name])}")
         print(f"    {cases} case{'s' if cases != 1 else ''}, {how}, {told.open_exceptions} open exceptions")
         for line in told.told if story else ():
             print(f"    {line}")

@@ -12,7 +12,7 @@ from typing import Any
 from counterflow.engine.reading import explained, timeline
 from counterflow.sandbox.proof import prove
 from counterflow.sandbox.stage import Stage, Stuck
-from counterflow.sandbox.stories import STORIES, Story
+from counterflow.sandbox.stories import Story, told_here
 from counterflow.sandbox.town import SEED, open_town
 
 # Told again by webhooks and sweeps; shown only when something followed.
@@ -70,7 +70,8 @@ async def demo(names: Sequence[str] = (), *, home: Path | None = None, workers: 
     With `home` the world stays there to be looked at; without, it is removed. Raises KeyError for an unknown story,
     TownError when a process does not start.
     """
-    chosen = {name: STORIES[name] for name in names} or STORIES
+    stories = told_here()
+    chosen = {name: stories[name] for name in names} or stories
     folder = home or Path(tempfile.mkdtemp(prefix="counterflow-demo-"))
     started = time.monotonic()
     try:

@@ -1,10 +1,12 @@
 """The home of the simulated installation: configuration, policies, and an API key for the people of the stories."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
 from counterflow.policies import default_text
+from counterflow.sandbox import real_medusa
 from counterflow.sandbox.estate import CONNECTORS, SECRETS
 from counterflow.sandbox.real_odoo import KEY, given
 from counterflow.sdk.simulator import Clock
@@ -16,6 +18,7 @@ CONFIGURATION = """
 erp = "odoo"
 notify = "mail"
 cash = "till-1"
+bank = "{bank}"
 inspection_place = "wh-1"
 payments = {{ shop = "psp" }}
 
@@ -28,13 +31,7 @@ name = "store-1"
 connection = "till-1"
 inspects = false
 
-[connections.shop]
-connector = "shopify"
-base_url = "{outside}/shop"
-access_token = "{shop_token}"
-webhook_secret = "{shop_secret}"
-gateways = {{ stripe = "psp" }}
-
+{shop}
 [connections.psp]
 connector = "stripe"
 base_url = "{outside}/psp"
@@ -66,6 +63,23 @@ url = "{outside}/mail/messages"
 signing_secret = "{mail_secret}"
 """
 
+SHOP = """[connections.shop]
+connector = "shopify"
+base_url = "{outside}/shop"
+access_token = "{shop_token}"
+webhook_secret = "{shop_secret}"
+gateways = {{ stripe = "psp" }}
+"""
+# A real Medusa: what it refunds by hand is bank money, of which no provider tells.
+MEDUSA = """[connections.shop]
+connector = "medusa"
+base_url = "{outside}/shop"
+email = "{email}"
+password = "env:COUNTERFLOW_SANDBOX_MEDUSA_PASSWORD"
+exchange_reasons = ["other_piece"]
+since = "{since}"
+"""
+
 # The ERP's table, without what things are called there; the real one is asked no faster than the connector's defaults.
 ODOO = """
 [connections.odoo]
@@ -83,8 +97,15 @@ NAMES = """\
 bank_journal = "BNK1"
 fees_account = "620100"
 taxes = { DE-19 = "19% incl." }
-journals = { psp = "STRIP", gift_card = "GIFT", store_credit = "GIFT", cash = "CSH", marketplace = "BNK1" }
 clearing_accounts = { psp = "101450" }
+
+[connections.odoo.journals]
+psp = "STRIP"
+shop = "BNK1"
+gift_card = "GIFT"
+store_credit = "GIFT"
+cash = "CSH"
+marketplace = "BNK1"
 
 [connections.odoo.components]
 shipping = { product = "SHIPPING" }
@@ -130,6 +151,15 @@ then.credit_note_moment = "refund_confirmed"
 """
 
 
+def _shop(outside: str) -> tuple[str, str]:
+    """Who sends bank money, and the shop's table: the simulated shop's, or that of a real Medusa that was given."""
+    real = real_medusa.given()
+    if real is None:
+        return "", SHOP.format(outside=outside, **SECRETS)
+    since = datetime.now(UTC).isoformat()  # it may have sold before this world began
+    return "shop", MEDUSA.format(outside=outside, email=real.email, since=since)
+
+
 def _odoo(outside: str) -> str:
     """The tables of the simulated Odoo, or of the real one that somebody gave us for the stories."""
     real = given()
@@ -147,7 +177,8 @@ def _inside(names: str) -> str:
 def write_home(home: Path, outside: str) -> Callable[[Pool], Awaitable[str]]:
     """Write configuration, policies and keys; what is returned makes an API key once there is a database."""
     (home / "policies").mkdir(parents=True, exist_ok=True)
-    text = CONFIGURATION.format(outside=outside, **SECRETS) + _odoo(outside)
+    bank, shop = _shop(outside)
+    text = CONFIGURATION.format(outside=outside, bank=bank, shop=shop, **SECRETS) + _odoo(outside)
     (home / "counterflow.toml").write_text(text, "utf-8")
     first, _, rest = default_text().partition("[[refund_moment]]")
     (home / "policies" / "retailer.toml").write_text(f"{first}{TRUST.lstrip()}\n[[refund_moment]]{rest}", "utf-8")

@@ -17,7 +17,7 @@ from counterflow.connectors.pos.simulator import create_app as pos
 from counterflow.connectors.shopify.simulator import create_app as shopify
 from counterflow.connectors.stripe.simulator import create_app as stripe
 from counterflow.connectors.warehouse.simulator import create_app as warehouse
-from counterflow.sandbox import real_odoo
+from counterflow.sandbox import real_medusa, real_odoo
 from counterflow.sandbox.estate import SECRETS
 from counterflow.sdk.simulator import Chaos, Clock, World, together
 
@@ -28,7 +28,7 @@ CHAOS = Chaos(duplicate=0.15, reorder_seconds=20.0, jitter_seconds=5.0)
 def create_outside(home: Path, port: int, api_port: int, *, seed: int) -> Starlette:
     """All simulators of the estate in one ASGI app; their state is under `home/outside`."""
     clock = Clock(home / "clock")
-    real = real_odoo.given()
+    real, medusa = real_odoo.given(), real_medusa.given()
     # A real Odoo outlives this world: its documents are told from those of other worlds by their numbers.
     first = int(time.time()) % 100_000_000 if real else 0
     base, hooks = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{api_port}/webhooks"
@@ -42,7 +42,9 @@ def create_outside(home: Path, port: int, api_port: int, *, seed: int) -> Starle
 
     return together(
         {
-            "shop": shopify(
+            "shop": real_medusa.create_app(world("shop"), medusa)
+            if medusa
+            else shopify(
                 world("shop"),
                 access_token=SECRETS["shop_token"],
                 api_secret=SECRETS["shop_secret"],

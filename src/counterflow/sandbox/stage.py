@@ -205,6 +205,24 @@ class Stage:
         view = await self.see(case_id, f"an exception {kind}", lambda v: any(e.kind == kind for e in v.exceptions))
         return next(e.exception_id for e in view.exceptions if e.kind == kind)
 
+    async def sweep(self, connection: str) -> None:
+        """Let a connection's sweeps run now, and wait for them: time jumps only to what is known to come."""
+        now = self.conductor.clock.now()
+        async with self.pool.connection() as conn:
+            await conn.execute("UPDATE pulls SET due_at = %s WHERE connection = %s", (now, connection))
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            ((left,),) = await self.rows(
+                "SELECT count(*) FROM pulls p WHERE connection = %s AND NOT EXISTS (SELECT 1 FROM cursors c"
+                " WHERE c.connection = p.connection AND c.feed = p.feed AND c.pulled_at >= %s)",
+                connection,
+                now,
+            )
+            if not left:
+                return
+            await asyncio.sleep(AGAIN_SECONDS)
+        raise Stuck(f"the sweeps of {connection} do not end")
+
     # ---- people at the console ---------------------------------------------------------------------------------------
 
     async def post(self, path: str, **body: Any) -> dict[str, Any]:

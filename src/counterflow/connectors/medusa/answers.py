@@ -5,6 +5,7 @@ the return are notes in the order's metadata; a decline cancels the return.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from counterflow.connectors.medusa.client import Client
@@ -75,6 +76,9 @@ def _said(command: UpdateChannel) -> str:
 
 # ---- receipts --------------------------------------------------------------------------------------------------------
 
+_ACTS = {"RECEIVE_RETURN_ITEM": "receive-items", "RECEIVE_DAMAGED_RETURN_ITEM": "dismiss-items"}
+Pieces = Counter[tuple[str, str]]  # (act, item of the order)
+
 
 async def _receive(client: Client, config: Config, effect: Effect, command: UpdateChannel) -> None:
     """What is not received yet: restocked at the configured location, or dismissed, which leaves the stock alone.
@@ -83,63 +87,72 @@ async def _receive(client: Client, config: Config, effect: Effect, command: Upda
     else's is waited for.
     """
     ret = await read_return(client, command.return_ref)
-    left = missing(ret, command, bool(config.restock_location))
-    if not any(left.values()):
-        return
-    base = f"/admin/returns/{ret['id']}"
-    try:
-        await client.post(f"{base}/receive", internal_note=note_for(effect.effect_id))
-        begun: Counter[tuple[str, str]] = Counter()
-    except Rejected:
-        begun = await _begun(client, ret, effect)
-    try:
-        if config.restock_location:
-            await client.post(base, location_id=config.restock_location)
-        for act, path in _ACTS.items():
-            todo = {id_: n - begun[act, id_] for (how, id_), n in left.items() if how == act}
-            if rows := [{"id": id_, "quantity": n} for id_, n in todo.items() if n > 0]:
-                await client.post(f"{base}/{path}", items=rows)
-        await client.post(f"{base}/receive/confirm")
-    except Rejected as error:
-        again = missing(await read_return(client, command.return_ref), command, bool(config.restock_location))
-        if any(again.values()):
-            raise Transient(f"return R{ret['display_id']} cannot be received now: {error.message}") from error
-
-
-_ACTS = {"RECEIVE_RETURN_ITEM": "receive-items", "RECEIVE_DAMAGED_RETURN_ITEM": "dismiss-items"}
-
-
-async def _begun(client: Client, ret: Json, effect: Effect) -> Counter[tuple[str, str]]:
-    """What our own open change holds already. Raises Transient while somebody else edits the order."""
-    changes = await client.get(f"/admin/orders/{ret['order_id']}/changes", "order_changes")
-    for change in changes:
-        if change["status"] == "pending" and key_in(change["internal_note"]) == effect.effect_id:
-            acts = [act for act in change["actions"] if act["action"] in _ACTS]
-            return Counter(
-                {(act["action"], act["details"]["reference_id"]): int(act["details"]["quantity"]) for act in acts}
-            )
-    raise Transient(f"somebody is editing the order of return R{ret['display_id']}: it is tried again")
-
-
-def missing(ret: Json, command: UpdateChannel, restock: bool) -> dict[tuple[str, str], int]:
-    """(act, item) -> pieces that are still to be received so; the results are sums over the whole case.
-
-    Raises Conflict for a return that was cancelled.
-    """
+    name = f"R{ret['display_id']}"
     if ret["status"] == "canceled":
-        raise Conflict(
-            f"return R{ret['display_id']} was cancelled in the shop", actual="canceled", code="return_status"
-        )
-    wanted: Counter[tuple[str, str]] = Counter()
+        raise Conflict(f"return {name} was cancelled in the shop", actual="canceled", code="return_status")
+    changes = await _changes(client, ret)
+    left = missing(ret, changes, command, bool(config.restock_location))
+    if not left:
+        return
+    try:
+        await client.post(f"/admin/returns/{ret['id']}/receive", internal_note=note_for(effect.effect_id))
+    except Rejected:
+        changes = await _changes(client, ret)
+        if not any(_ours(change, effect) for change in changes):
+            raise Transient(f"somebody is editing the order of return {name}: it is tried again") from None
+        left -= _pieces(change for change in changes if _ours(change, effect))
+    try:
+        await _count(client, config, ret["id"], left)
+    except Rejected as error:
+        if missing(ret, await _changes(client, ret), command, bool(config.restock_location)):
+            raise Transient(f"return {name} cannot be received now: {error.message}") from error
+
+
+async def _count(client: Client, config: Config, return_id: str, left: Pieces) -> None:
+    base = f"/admin/returns/{return_id}"
+    if config.restock_location:
+        await client.post(base, location_id=config.restock_location)
+    for act, path in _ACTS.items():
+        if rows := [{"id": item, "quantity": count} for (how, item), count in left.items() if how == act]:
+            await client.post(f"{base}/{path}", items=rows)
+    await client.post(f"{base}/receive/confirm")
+
+
+async def _changes(client: Client, ret: Json) -> list[Json]:
+    found: list[Json] = await client.get(f"/admin/orders/{ret['order_id']}/changes", "order_changes")
+    return [change for change in found if change["return_id"] == ret["id"]]
+
+
+def _ours(change: Json, effect: Effect) -> bool:
+    """An open change of this effect."""
+    return change["status"] == "pending" and key_in(change["internal_note"]) == effect.effect_id
+
+
+def _pieces(changes: Iterable[Json]) -> Pieces:
+    found: Pieces = Counter()
+    for act in (act for change in changes for act in change["actions"]):
+        if act["action"] in _ACTS:
+            found[act["action"], act["details"]["reference_id"]] += int(act["details"]["quantity"])
+    return found
+
+
+def missing(ret: Json, changes: Iterable[Json], command: UpdateChannel, restock: bool) -> Pieces:
+    """What is still to be received, and how; the results are sums over the whole case.
+
+    What was received is counted in the confirmed changes: after a second receipt of a line, Medusa's return item shows
+    the second one alone.
+    """
+    done = _pieces(change for change in changes if change["status"] == "confirmed")
+    wanted: Pieces = Counter()
     for result in command.results:
         good = restock and result.disposition == "restock"
         wanted["RECEIVE_RETURN_ITEM" if good else "RECEIVE_DAMAGED_RETURN_ITEM", result.line_ref] += result.quantity
-    left = {}
+    left: Pieces = Counter()
     for row in ret["items"]:
-        received, damaged = int(row["received_quantity"]), int(row["damaged_quantity"])
-        free = int(row["quantity"]) - received
-        for act, done in (("RECEIVE_RETURN_ITEM", received - damaged), ("RECEIVE_DAMAGED_RETURN_ITEM", damaged)):
-            count = min(free, max(0, wanted[act, row["item_id"]] - done))
-            left[act, row["item_id"]] = count
-            free -= count
+        free = int(row["quantity"]) - sum(done[act, row["item_id"]] for act in _ACTS)
+        for act in _ACTS:
+            count = min(free, wanted[act, row["item_id"]] - done[act, row["item_id"]])
+            if count > 0:
+                left[act, row["item_id"]] = count
+                free -= count
     return left

@@ -119,7 +119,9 @@ class Harness(testing.Harness):
         id_ = _last(command.return_ref)
         ret = await self.read(f"/admin/returns/{id_}", "return", fields="id,order_id,*items")
         if isinstance(command, UpdateChannel):
-            return sum(int(row["received_quantity"]) for row in ret["items"])
+            changes = await self.read(f"/admin/orders/{ret['order_id']}/changes", "order_changes")
+            confirmed = [change for change in changes if change["status"] == "confirmed" and change["return_id"] == id_]
+            return sum(change["change_type"] == "return_receive" for change in confirmed)
         order = await self.read(f"/admin/orders/{ret['order_id']}", "order", fields="id,metadata")
         return int(answered_key(id_) in (order["metadata"] or {}))
 

@@ -133,7 +133,7 @@ class Mapper:
     def _exchange(self, exchange: Json, order: Json, sale: Sale, now: datetime) -> Iterable[Fact]:
         """A replacement within the order itself: the items that an exchange added when it was confirmed."""
         items = outbound(exchange, order)
-        if items:
+        if items:  # it is confirmed
             ref = exchange_ref(self.connection, exchange["id"])
             stand_in = {**order, "created_at": exchange["created_at"], "canceled_at": exchange["canceled_at"]}
             total = sum(line.paid_minor for row in items if (line := sale.line(row["id"])) is not None)
@@ -150,14 +150,16 @@ class Mapper:
         if ret["status"] in _NOT_YET:
             return facts
         ref = return_ref(self.connection, ret["id"])
-        exchange = next((row for row in exchanges if row["return_id"] == ret["id"]), None)
+        exchange = next((row for row in exchanges if row.get("return_id") == ret["id"]), None)
         request = ReturnRequested(
             return_ref=ref,
             sale_ref=sale_ref(self.connection, order["id"]),
             lines=tuple(self._requested(ret, exchange, order)),
             version=version_at(instant(ret["updated_at"])),
             rma_number=f"R{ret['display_id']}",
-            authorised_by_channel=bool(ret["created_by"] or ret["exchange_id"]),  # made by an agent, not the shopper
+            authorised_by_channel=bool(
+                ret["created_by"] or ret.get("exchange_id")
+            ),  # made by an agent, not the shopper
         )
         refs = (ref, f"rma:{request.rma_number}")
         facts.append(self._fact(request, ret["id"], ret["requested_at"] or ret["created_at"], refs, now))
@@ -173,7 +175,7 @@ class Mapper:
         rows = ret["items"]
         picks = paired([int(row["quantity"]) for row in rows], outbound(exchange, order) if exchange else [])
         for row, pick in zip(rows, picks, strict=True):
-            said = (row["reason"] or {}).get("value") or "none_given"
+            said = (row.get("reason") or {}).get("value") or "none_given"
             reason = self.config.reasons.get(said, said)
             again = said in self.config.exchange_reasons
             sold, wanted = sale.line(row["item_id"]), sale.line(pick["id"]) if pick else None

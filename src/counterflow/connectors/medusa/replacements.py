@@ -5,7 +5,6 @@ no exchange any more, so the replacement is a draft order, its price paid by a c
 conversion makes the order, and a draft that a lost answer left behind is carried on with.
 """
 
-from datetime import timedelta
 from typing import Any
 
 from counterflow.connectors.medusa.client import Client
@@ -25,7 +24,6 @@ from counterflow.core.money import to_major
 from counterflow.sdk.outcomes import Done, Rejected, UnknownOutcome
 
 Json = dict[str, Any]
-_SKEW = timedelta(hours=1)  # between the clocks of the shop and ours
 _ROWS = 100
 _ADDRESS = (
     "first_name",
@@ -47,22 +45,15 @@ async def create(client: Client, connection: str, effect: Effect, command: Creat
     if native is not None:
         return native
     original = await read_order(client, await order_id(client, command.order_ref))
-    if original["currency_code"].upper() != command.currency:
-        raise Rejected(
-            f"the order is in {original['currency_code'].upper()}, not in {command.currency}", code="currency"
-        )
-    drafts = await _with_key(client, "draft-orders", "draft_orders", effect)
-    if drafts:
-        draft = drafts[0]
-    else:
-        draft = (await client.post("/admin/draft-orders", **await _draft(client, effect, command, original)))[
-            "draft_order"
-        ]
-    if command.offset_minor and not draft["credit_lines"]:
-        amount = float(to_major(command.offset_minor, command.currency))
+    currency = original["currency_code"].upper()
+    if currency != command.currency:
+        raise Rejected(f"the order is in {currency}, not in {command.currency}", code="currency")
+    drafts = await _with_key(client, "draft-orders", "draft_orders", effect, original)
+    draft = drafts[0] if drafts else await _draft(client, effect, command, original)
+    if command.offset_minor and not draft.get("credit_lines"):
         await client.post(
             f"/admin/orders/{draft['id']}/credit-lines",
-            amount=amount,
+            amount=float(to_major(command.offset_minor, command.currency)),
             reference=EXCHANGE,
             reference_id=command.return_ref or command.order_ref,
         )
@@ -71,16 +62,16 @@ async def create(client: Client, connection: str, effect: Effect, command: Creat
 
 
 async def find(client: Client, connection: str, effect: Effect, command: CreateReplacement) -> Done | None:
-    """By the exchange of the return, else by our key among the orders since. Raises UnknownOutcome for two."""
+    """By the exchange of the return, else by our key in an order. Raises UnknownOutcome for two."""
     native = await _native(client, connection, command)
     if native is not None:
         return native
-    rows = await _with_key(client, "orders", "orders", effect)
+    original = await read_order(client, await order_id(client, command.order_ref))
+    rows = await _with_key(client, "orders", "orders", effect, original)
     if len(rows) > 1:
         names = ", ".join(f"#{row['display_id']}" for row in rows)
-        raise UnknownOutcome(
-            f"the replacement was ordered {len(rows)} times ({names}): cancel all but one", code="twice"
-        )
+        many = f"the replacement was ordered {len(rows)} times ({names}): cancel all but one"
+        raise UnknownOutcome(many, code="twice")
     return _done(connection, rows[0]) if rows else None
 
 
@@ -92,18 +83,21 @@ async def _native(client: Client, connection: str, command: CreateReplacement) -
     """The exchange that an agent made in the shop together with the return."""
     if not command.return_ref.startswith(f"{connection}:return:"):
         return None
-    found = (await read_return(client, command.return_ref))["exchange_id"]
+    found = (await read_return(client, command.return_ref)).get("exchange_id")
     return Done(exchange_ref(connection, found)) if found else None
 
 
-async def _with_key(client: Client, path: str, name: str, effect: Effect) -> list[Json]:
-    """Orders or drafts made since the effect was decided that carry its key; Medusa cannot search metadata."""
-    since = (effect.decided_at - _SKEW).isoformat()
-    query: Json = {"created_at[$gte]": since, "order": "created_at", "limit": _ROWS}
-    fields = "id,display_id,metadata,*credit_lines"
+async def _with_key(client: Client, path: str, name: str, effect: Effect, original: Json) -> list[Json]:
+    """Orders or drafts with the effect's key. Medusa cannot search metadata: the later ones of the customer are
+    read, by the shop's own clock.
+    """
+    query: Json = {"created_at[$gte]": original["created_at"], "order": "created_at", "limit": _ROWS}
+    if original["customer_id"]:
+        query["customer_id"] = original["customer_id"]
     found: list[Json] = []
     offset = 0
-    while True:  # nothing leaves the list of what was created since, so that offsets hold
+    while True:  # nothing is put in between, so that offsets hold
+        fields = "id,display_id,metadata,*credit_lines"
         rows = await client.get(f"/admin/{path}", name, **query, fields=fields, offset=offset)
         found += [row for row in rows if key_in((row["metadata"] or {}).get(KEY)) == effect.effect_id]
         offset += len(rows)
@@ -130,13 +124,14 @@ async def _draft(client: Client, effect: Effect, command: CreateReplacement, ori
     }
     if original["customer_id"]:
         given["customer_id"] = original["customer_id"]
-    if address := original["shipping_address"]:
+    if address := original.get("shipping_address"):
         given["shipping_address"] = {name: address[name] for name in _ADDRESS if address.get(name)}
     for row in original["shipping_methods"][:1]:  # sent as the sale was, for nothing
         given["shipping_methods"] = [
             {"shipping_option_id": row["shipping_option_id"], "name": row["name"], "amount": 0}
         ]
-    return given
+    made: Json = (await client.post("/admin/draft-orders", **given))["draft_order"]
+    return made
 
 
 async def _item(client: Client, sku: str, quantity: int, unit_minor: int, command: CreateReplacement) -> Json:

@@ -49,7 +49,7 @@ def sale_of(order: Json, config: Config, connection: str) -> Sale:
     currency = order["currency_code"].upper()
     metadata = order["metadata"] or {}
     begun = metadata.get(ROOT_DELIVERED)
-    address = order["shipping_address"] or {}
+    address = order.get("shipping_address") or {}
     return Sale(
         sale_ref=sale_ref(connection, order["id"]),
         connection=connection,

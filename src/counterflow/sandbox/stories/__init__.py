@@ -5,8 +5,9 @@ A story acts in the outside systems and takes people's decisions; what Counterfl
 
 from collections.abc import Awaitable, Callable
 
+from counterflow.sandbox import real_medusa
 from counterflow.sandbox.stage import Stage
-from counterflow.sandbox.stories import exchanges, identity, late, money, omnichannel
+from counterflow.sandbox.stories import exchanges, identity, late, medusa, money, omnichannel
 
 Story = Callable[[Stage], Awaitable[None]]
 
@@ -39,6 +40,17 @@ STORIES: dict[str, Story] = {
         late.lost_webhook,
     )
 }
+
+# Told where a real Medusa is the shop (sandbox/real_medusa.py): it has neither webhooks nor idempotency keys.
+MEDUSA_STORIES: dict[str, Story] = {
+    story.__name__: story
+    for story in (medusa.swept_return, medusa.by_hand, medusa.agents_exchange, medusa.another_piece)
+}
+
+
+def told_here() -> dict[str, Story]:
+    """The stories of the shop that there is."""
+    return STORIES if real_medusa.given() is None else MEDUSA_STORIES
 
 
 def title(story: Story) -> str:

@@ -8,6 +8,7 @@ No idempotency and no webhooks: the same refund sent again is a second refund, a
     a return counts as owed from its request on            one order change at a time; it is a preview until confirmed
     a return with a label is not cancelled                 a 409 speaks of an Idempotency-Key that does not exist
     a refund may have more decimals than its currency      an unhandled error is 500 "An unknown error occurred."
+    of several receipts of a line its return shows the last one; a link to nothing is left out of an answer
 
 Own fault: `locked` (409, not applied). Acts (amounts are major units, as in the shop):
 
@@ -40,6 +41,7 @@ ROUTES: tuple[tuple[str, str, str], ...] = (
     ("GET", "/admin/payments/payment-providers", "payment_providers"),
     ("GET", "/admin/stock-locations", "stock_locations"),
     ("GET", "/admin/product-variants", "variants"),
+    ("GET", "/admin/inventory-items", "inventory_items"),
     ("GET", "/admin/orders", "orders"),
     ("GET", "/admin/orders/{id}", "order"),
     ("POST", "/admin/orders/{id}", "update_order"),

@@ -58,6 +58,7 @@ class Shop:
     def listed(self, name: str, rows: Sequence[Doc], query: Doc) -> Doc:
         """A page: filtered and sorted by a time, cut by limit and offset."""
         clock = query.get("order", "").lstrip("-")
+        rows = [row for row in rows if query.get("customer_id") in (None, row.get("customer_id"))]
         for key, value in query.items():
             if key.endswith("[$gte]"):
                 field, since = key.removesuffix("[$gte]"), datetime.fromisoformat(value)
@@ -100,6 +101,11 @@ class Shop:
     def variants(self, query: Doc) -> Doc:
         rows = [{"id": f"variant_{sku}", "sku": sku} for sku in ("TEE", "TEE-L", "HOODIE")]
         return self.listed("variants", [row for row in rows if query.get("sku") in (None, row["sku"])], query)
+
+    def inventory_items(self, query: Doc) -> Doc:
+        level = self.stock(query["sku"])
+        row = {"location_id": LOCATION, "stocked_quantity": level["stocked_quantity"]}
+        return self.listed("inventory_items", [{"id": level["id"], "location_levels": [row]}], query)
 
     def orders(self, query: Doc) -> Doc:
         number_ = query.get("q")
@@ -195,7 +201,8 @@ class Shop:
             if f"variant_{sku}" not in {row["id"] for row in self.variants({})["variants"]}:
                 raise Refusal(f"Variants with ids: {line['variant_id']} not found", "not_found", 404)
             rows.append(item(self.id("ordli"), sku, sku, line["quantity"], line["unit_price"], self.time))
-        return {"draft_order": self.new_order(body, rows, "draft", "eur", self.time)}
+        made = self.new_order(body, rows, "draft", "eur", self.time)
+        return {"draft_order": {name: value for name, value in made.items() if name != "credit_lines"}}
 
     def convert(self, id_: str, body: Doc) -> Doc:
         order = self.get("orders", id_, "Order")
@@ -284,7 +291,7 @@ class Shop:
             coming = sum(
                 a["details"]["quantity"] for a in change["actions"] if a["details"]["reference_id"] == given["id"]
             )
-            if given["quantity"] + coming > row["quantity"] - row["received_quantity"]:
+            if given["quantity"] + coming > self.sold(ret, given["id"])["detail"]["return_requested_quantity"]:
                 said = "Cannot receive more items than what was requested to be returned for item"
                 raise Refusal(f"{said} {given['id']}.")
             details = {"reference_id": given["id"], "quantity": given["quantity"]}
@@ -292,34 +299,41 @@ class Shop:
         self.put("changes", change)
         return {"return": ret}
 
+    def sold(self, ret: Doc, item_id: str) -> Doc:
+        order = self.get("orders", ret["order_id"], "Order")
+        return next(row for row in order["items"] if row["id"] == item_id)
+
     def confirm_receive(self, id_: str, body: Doc) -> Doc:
         ret = self.get("returns", id_, "Return")
         change = self.open_change(ret)
         order = self.get("orders", ret["order_id"], "Order")
         if any(act["action"] == "RECEIVE_RETURN_ITEM" for act in change["actions"]) and not ret["location_id"]:
             raise Refusal("An unknown error occurred.", "unknown_error", 500)
+        seen: dict[str, int] = {}
+        damaged: dict[str, int] = {}
         for act in change["actions"]:
             item_id, quantity = act["details"]["reference_id"], act["details"]["quantity"]
-            row = next(row for row in ret["items"] if row["item_id"] == item_id)
             sold = next(row for row in order["items"] if row["id"] == item_id)
-            row["received_quantity"] += quantity
-            row["damaged_quantity"] += quantity if act["action"] == "RECEIVE_DAMAGED_RETURN_ITEM" else 0
+            seen[item_id] = seen.get(item_id, 0) + quantity
+            damaged[item_id] = damaged.get(item_id, 0) + (0 if act["action"] == "RECEIVE_RETURN_ITEM" else quantity)
             sold["detail"][_ACTS[act["action"]]] += quantity
             sold["detail"]["return_requested_quantity"] -= quantity
             if act["action"] == "RECEIVE_RETURN_ITEM":
-                level = self.world.get("levels", f"{ret['location_id']} {sold['variant_sku']}") or {
-                    "stocked_quantity": 0
-                }
-                level = {"stocked_quantity": level["stocked_quantity"] + quantity}
-                self.world.put("levels", f"{ret['location_id']} {sold['variant_sku']}", level)
-        ret["status"] = (
-            "received"
-            if all(row["received_quantity"] >= row["quantity"] for row in ret["items"])
-            else "partially_received"
-        )
+                self.stock(sold["variant_sku"], quantity)
+        for row in ret["items"]:
+            if row["item_id"] in seen:  # not added up: what an earlier receipt counted is no longer to be seen here
+                row |= {"received_quantity": seen[row["item_id"]], "damaged_quantity": damaged[row["item_id"]]}
+        complete = all(row["received_quantity"] == row["quantity"] for row in ret["items"])
+        ret["status"] = "received" if complete else "partially_received"
         self.confirm(change)
         self.put("orders", order)
         return {"return": self.put("returns", ret)}
+
+    def stock(self, sku: str, more: int = 0) -> Doc:
+        level = self.world.get("levels", sku) or {"id": sku, "sku": sku, "stocked_quantity": 100}
+        level["stocked_quantity"] += more
+        self.world.put("levels", sku, level)
+        return level
 
     def cancel(self, id_: str, body: Doc) -> Doc:
         ret = self.get("returns", id_, "Return")
@@ -412,10 +426,12 @@ class Shop:
             })  # fmt: skip
         ret = {
             "id": id_, "display_id": self.world.next_id("returns"), "status": "requested", "order_id": order["id"],
-            "exchange_id": exchange, "location_id": LOCATION, "created_by": by, "created_at": self.time,
+            "location_id": LOCATION, "created_by": by, "created_at": self.time,
             "requested_at": self.time, "canceled_at": None, "items": rows,
             "fulfillments": [fulfillment(self.id("ful"), [], self.time, packed=False)] if label else [],
         }  # fmt: skip
+        if exchange:  # a link to nothing is left out
+            ret["exchange_id"] = exchange
         order["shipping_methods"].append(shipping_method(self.id("ordsm"), "so_return", "return", 0, self.time, id_))
         self.put("orders", order)
         self.put("returns", ret)
