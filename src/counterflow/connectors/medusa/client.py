@@ -14,7 +14,7 @@ import httpx2
 from counterflow.connectors.medusa.manifest import MANIFEST, Config
 from counterflow.sdk.connector import Context
 from counterflow.sdk.http import json_of, raise_for
-from counterflow.sdk.outcomes import ConnectorError, Malformed, UnknownOutcome
+from counterflow.sdk.outcomes import ConnectorError, Malformed, NotFound, UnknownOutcome
 
 Json = dict[str, Any]
 _WORDS: Mapping[str, type[ConnectorError]] = {"conflict": UnknownOutcome}
@@ -30,8 +30,10 @@ class Client:
         self._login = asyncio.Lock()
 
     async def get(self, path: str, name: str, **query: Any) -> Any:
-        """What an answer holds under `name`: an object, or a list of them."""
+        """What an answer holds under `name`: an object, or a list of them. For a payment that is not there it is {}."""
         found = await self._call("GET", path, write=False, params=query)
+        if not found:
+            raise NotFound(f"the shop has nothing at {path}")
         if name not in found:
             raise Malformed(f"GET {path} answered without {name}")
         return found[name]

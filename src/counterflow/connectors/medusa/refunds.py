@@ -5,19 +5,20 @@ note, and every send looks there first. An error is no proof either: with an ord
 pays and then answers 400, so that after every "no" the payment is read again.
 """
 
+from decimal import Decimal
 from typing import Any
 
 from counterflow.connectors.medusa.client import Client
 from counterflow.connectors.medusa.feeds import last, mapped
 from counterflow.connectors.medusa.manifest import Config
 from counterflow.connectors.medusa.mapping import key_in, note_for
-from counterflow.connectors.medusa.sale import stated
+from counterflow.connectors.medusa.sale import exact, rounded, stated
 from counterflow.core.effects import Effect, PayLeg
 from counterflow.core.money import Money, MoneyError, to_major
 from counterflow.sdk.outcomes import Conflict, Done, Malformed, NotFound, Rejected, UnknownOutcome
 
 Json = dict[str, Any]
-FIELDS = "id,currency_code,provider_id,*refunds"
+FIELDS = "id,currency_code,provider_id,*captures,*refunds"
 NOT_OURS = ("gift_card", "store_credit", "cash", "marketplace")
 
 
@@ -30,6 +31,9 @@ async def pay(client: Client, config: Config, effect: Effect, command: PayLeg) -
     payment = await _payment(client, config, command)
     if found := _made(payment, effect, command):
         return found
+    left = mapped(payment["id"], lambda: _sum(payment["captures"], command) - _sum(payment["refunds"], command))
+    if command.amount_minor > left:  # Medusa lets a cent more pass
+        raise Rejected(f"{Money(command.currency, left)} are left of the payment", code="over_refund", field="amount")
     try:
         amount = float(to_major(command.amount_minor, command.currency))
     except MoneyError as error:
@@ -62,6 +66,10 @@ async def _payment(client: Client, config: Config, command: PayLeg) -> Json:
             f"the payment is in {payment['currency_code'].upper()}, not in {command.currency}", code="currency"
         )
     return payment
+
+
+def _sum(rows: list[Json], command: PayLeg) -> int:
+    return rounded(sum((exact(row, "amount") for row in rows), Decimal(0)), command.currency)
 
 
 def _made(payment: Json, effect: Effect, command: PayLeg) -> Done | None:

@@ -9,6 +9,7 @@ No idempotency and no webhooks: the same refund sent again is a second refund, a
     a return with a label is not cancelled                 a 409 speaks of an Idempotency-Key that does not exist
     a refund may have more decimals than its currency      an unhandled error is 500 "An unknown error occurred."
     of several receipts of a line its return shows the last one; a link to nothing is left out of an answer
+    a refund of one minor unit too much passes             a payment that is not there is answered 200 {}
 
 Own fault: `locked` (409, not applied). Acts (amounts are major units, as in the shop):
 

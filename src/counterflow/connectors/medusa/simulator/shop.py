@@ -18,6 +18,7 @@ from counterflow.connectors.medusa.simulator.shapes import (
 from counterflow.sdk.simulator import Doc, World
 
 LOCATION, ADMIN, PROVIDER, STANDARD = "sloc_warehouse", "user_admin", "pp_system_default", "so_standard"
+DIGITS = {"jpy": 0, "kwd": 3}  # after the point, where they are not two
 ACTIVE = ("pending", "requested")
 _ACTS = {"RECEIVE_RETURN_ITEM": "return_received_quantity", "RECEIVE_DAMAGED_RETURN_ITEM": "return_dismissed_quantity"}
 
@@ -144,8 +145,8 @@ class Shop:
         return self.listed("payments", [self.with_order(row) for row in self.world.all("payments")], query)
 
     def payment(self, id_: str, query: Doc) -> Doc:
-        found = self.with_order(self.get("payments", id_, "Payment"))
-        return {"payment": projected(found, query.get("fields"))}
+        found = self.world.get("payments", id_)
+        return {"payment": projected(self.with_order(found), query.get("fields"))} if found else {}
 
     def with_order(self, payment: Doc) -> Doc:
         order = self.order_of(payment)
@@ -233,7 +234,7 @@ class Shop:
             raise Refusal(f"Invalid request: Unrecognized fields: '{', '.join(extra)}'")
         payment = self.get("payments", id_, "Payment")
         value = Decimal(str(amount))
-        if refunded(payment) + value > captured(payment):
+        if refunded(payment) + value > captured(payment) + Decimal(1).scaleb(-DIGITS.get(payment["currency_code"], 2)):
             raise Refusal("You are not allowed to refund more than the captured amount")
         order = self.order_of(payment)
         owed = max(Decimal(0), -self.pending(order))
