@@ -180,6 +180,19 @@ class Lane:
         code = {row["id"]: row["code"] for row in codes}
         return sorted((code[row["account_id"]], round(row["balance"], 2)) for row in rows)
 
+    async def cost_account(self) -> str:
+        """What an invoice takes the cost of its goods from: before 19 the stock account followed the goods already."""
+        return "110100" if await self.people.version() >= "19" else "110300"
+
+    async def valued(self, move: int) -> tuple[int, float]:
+        """(entry, value) of a stock move that left."""
+        if await self.people.version() >= "19":
+            ((row),) = await self.rows("stock.move", [["id", "=", move]], "account_move_id", "value")
+            return row["account_move_id"], row["value"]
+        fields = ("account_move_id", "value")
+        ((row),) = await self.rows("stock.valuation.layer", [["stock_move_id", "=", move]], *fields)
+        return row["account_move_id"], -row["value"]
+
     async def stock(self, sku: str, location: str) -> float:
         place = await self.connector.odoo.names.id("stock.location", location)
         domain = [["product_id.default_code", "=", sku], ["location_id", "=", place]]

@@ -20,6 +20,7 @@ async def run(odoo: Odoo, operations: Sequence[Operation]) -> dict[str, Outcome]
         "field": odoo.config.order_field,
         "kits": await odoo.names.kits(),
         "per_line": await odoo.names.rounds_per_line(),
+        "words": await odoo.names.words(),
     }
     found = await _plain(odoo, operations, settings)
     return {key: _outcome(odoo, said) for key, said in found.items()}

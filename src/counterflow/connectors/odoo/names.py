@@ -7,6 +7,8 @@ from typing import Any
 
 from counterflow.connectors.odoo.client import Client
 from counterflow.connectors.odoo.manifest import Config, PlaceConfig
+from counterflow.connectors.odoo.procedure import WORDS
+from counterflow.connectors.odoo.wires import major_of
 from counterflow.sdk.outcomes import Rejected
 
 _XML_ID = re.compile(r"[a-z_][a-z0-9_]*\.[A-Za-z0-9_.]+")
@@ -141,6 +143,10 @@ class Names:
             for row in await self.client.read("account.tax", missing, ["amount", "amount_type", "price_include"]):
                 self._taxes[row["id"]] = row
         return [self._taxes[id] for id in ids if id in self._taxes]
+
+    async def words(self) -> dict[str, Any]:
+        """What this version calls what."""
+        return WORDS[18 if major_of(await self.client.version()) < 19 else 19]
 
     async def rounds_per_line(self) -> bool:
         """Whether taxes are rounded on each line: then prices with tax included add up to the total to the cent."""

@@ -3,7 +3,9 @@
 from typing import Any
 
 from counterflow.connectors.odoo.client import Document
+from counterflow.connectors.odoo.procedure import LOT_COLUMNS, spoken
 from counterflow.connectors.odoo.session import Odoo, done
+from counterflow.sdk.http import redact
 from counterflow.sdk.outcomes import Done, Rejected
 
 _FIELDS = ("name", "state", "date_done")
@@ -16,7 +18,14 @@ async def find(odoo: Odoo, key: str) -> Done | None:
 
 
 async def carry_out(odoo: Odoo, document: Document) -> Done:
+    """Create it, give it its lots, validate it."""
+    known = {"key": document.key, "head": document.head, "lines": document.lines}
+    lots = spoken(known, await odoo.names.words())["lot_rows"]
     (id,) = await odoo.client.load("stock.picking", [document])
+    if lots:
+        answer = await odoo.client.load_rows("stock.move.line", fields=LOT_COLUMNS, data=lots)
+        if not answer.get("ids"):
+            raise Rejected(f"Odoo does not take the lots of the transfer: {redact(str(answer.get('messages')))}")
     answer = await odoo.client.do("stock.picking", "button_validate", ids=[id])
     result = await _read(odoo, id)
     if result is None:

@@ -89,9 +89,8 @@ class JsonRpc:
 
     async def call(self, model: str, method: str, body: dict[str, Any], *, write: bool) -> Any:
         named = dict(body)
-        # What Odoo calls a record method takes its ids by position, `create` its values; all else goes by name.
-        place = next((name for name in ("ids", "vals_list") if name in named), "")
-        args = [named.pop(place)] if place else []
+        # Ids go by position, and values, which not every model calls `vals`; all else goes by name.
+        args = [named.pop(name) for name in ("ids", "vals_list", "vals") if name in named]
         access = self.access
         call = [access.database, await self._user(), access.key, model, method, args, named]
         return await _rpc(self.transport, f"{model}.{method}", "object", "execute_kw", call, write=write)

@@ -13,8 +13,8 @@ at the sales, makes what is missing under the keys of the operations, calls the 
 reads at the end. Whatever is lost on the way, the next pass finds and goes on from there.
 """
 
-from counterflow.connectors.odoo.procedure.steps import CONFLICT, MODULE, QUIET, READING, advance
+from counterflow.connectors.odoo.procedure.steps import CONFLICT, MODULE, QUIET, READING, WORDS, advance
 from counterflow.connectors.odoo.procedure.whole import carry_out
-from counterflow.connectors.odoo.procedure.writing import table
+from counterflow.connectors.odoo.procedure.writing import LOT_COLUMNS, spoken, table
 
-__all__ = ["CONFLICT", "MODULE", "QUIET", "READING", "advance", "carry_out", "table"]
+__all__ = ["CONFLICT", "LOT_COLUMNS", "MODULE", "QUIET", "READING", "WORDS", "advance", "carry_out", "spoken", "table"]

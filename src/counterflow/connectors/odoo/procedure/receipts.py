@@ -2,7 +2,7 @@
 
 from counterflow.connectors.odoo.procedure.sale import fields, incoming, moves_of, sale_of, within
 from counterflow.connectors.odoo.procedure.steps import escaped, link, refusal, told
-from counterflow.connectors.odoo.procedure.writing import change, keys_of, load, why
+from counterflow.connectors.odoo.procedure.writing import change, give_lots, keys_of, load, spoken, why
 
 _LINE = ("move_id", "picking_id", "product_id", "product_uom_id", "location_id", "location_dest_id")
 
@@ -83,7 +83,7 @@ def lot_of(item, lots):
     return lot
 
 
-def receipt(op, sale, backs):
+def receipt(op, sale, backs, words):
     """The return transfer for `load`."""
     first = None
     for back in backs:
@@ -107,11 +107,11 @@ def receipt(op, sale, backs):
             line["move_orig_ids/.id"] = [move["id"]]
             line["sale_line_id/.id"] = move["sale_line_id"]
             line["to_refund"] = True
-            line["reference_ids/.id"] = move["reference_ids"]
+            line[f"{words['tie']}/.id"] = move[words["tie"]]
             if move.get("bom_line_id"):
                 line["bom_line_id/.id"] = move["bom_line_id"]  # without it a kit's delivered quantity never drops
         lines.append(line)
-    return {
+    document = {
         "op": op["key"],
         "key": op["key"],
         "head": {
@@ -128,6 +128,7 @@ def receipt(op, sale, backs):
         "say": f"{escaped(op['rma'])}: {escaped(', '.join(pieces))} came back to {escaped(op['place'])}, "
         f"{link('sale.order', sale)}.",
     }
+    return spoken(document, words)
 
 
 def receive(ops, sales, settings, made, refused):
@@ -148,17 +149,24 @@ def receive(ops, sales, settings, made, refused):
         yield ("run", components_of(ops, products, kits))
     documents = []
     left = {}
+    words = settings["words"]
     for op in ops:
-        if op["key"] in known:
+        state = states.get(known.get(op["key"]))
+        if state and (state in ("done", "cancel") or not words["lot_lines"]):
             made[op["key"]] = known[op["key"]]
             continue
         try:
             sale = sale_of(sales, op, settings["field"])
-            documents.append(receipt(op, sale, backs_of(op, sale, lots, kits, left)))
+            documents.append(receipt(op, sale, backs_of(op, sale, lots, kits, left), words))
         except Exception as error:
             refused[op["key"]] = told(error)
     yield ("run", swap_lots(documents, ops, lots, refused))
     yield ("run", load("stock.picking", documents, made, refused))
+    with_lots = []
+    for document in documents:
+        if document["key"] in made and document["lot_rows"]:
+            with_lots.append(document)
+    yield ("run", give_lots(with_lots, refused))
     units = []
     for op in ops:
         if op["key"] in made and states.get(made[op["key"]]) not in ("done", "cancel"):

@@ -27,7 +27,7 @@ def note_fields():
     return within({**spec, **fields("partner_id", "currency_id", "reversed_entry_id")}, matched_payment_ids=payment)
 
 
-def sale_fields(field, kits):
+def sale_fields(field, kits, tie):
     """A sale as far as a return needs it: what left and came back, what was invoiced and credited."""
     move = fields(
         "product_id",
@@ -35,7 +35,7 @@ def sale_fields(field, kits):
         "quantity",
         "state",
         "lot_ids",
-        "reference_ids",
+        tie,
         "location_dest_id",
         "location_usage",
         "location_dest_usage",

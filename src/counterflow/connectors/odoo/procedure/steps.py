@@ -8,6 +8,14 @@ QUIET = {  # no chatter of field tracking and no followers: what is to be said i
     "mail_create_nosubscribe": True,
     "mail_notrack": True,
 }
+# What differs between versions in what we write; all else is called the same from 17 on.
+#   tie: the field that ties a stock move to its order
+#   plain_moves: a transfer says its shipping policy and each move a name, which Odoo fills in itself from 19 on
+#   lot_lines: the lots of a draft move are lost; they are given by lines of their own
+WORDS = {
+    18: {"tie": "group_id", "plain_moves": False, "lot_lines": True},
+    19: {"tie": "reference_ids", "plain_moves": True, "lot_lines": False},
+}
 READING = ("web_search_read", "web_read", "search_read", "read", "get_external_id", "check_object_reference")
 
 

@@ -19,7 +19,7 @@ def carry_out(ops: list, settings: dict):
     """{key: {"done": ...} or {"refused": (code, message, field)}} for every operation.
 
     An operation is a dict, made by `operation` of receive_goods, post_credit_note or post_refund_payment; settings:
-    field (of the sale's reference), kits, per_line (taxes are rounded so).
+    field (of the sale's reference), kits, per_line (taxes are rounded so), words (of `WORDS`).
     """
     refused = {}  # operation -> (code, message, field)
     made = {}  # key of a document -> its id
@@ -30,7 +30,7 @@ def carry_out(ops: list, settings: dict):
     for op in receipts + credits:
         if op["reference"] not in references:
             references.append(op["reference"])
-    spec = sale_fields(settings["field"], settings["kits"])
+    spec = sale_fields(settings["field"], settings["kits"], settings["words"]["tie"])
     sales = []
     if references:
         domain = [[settings["field"], "in", references], ["state", "!=", "cancel"]]

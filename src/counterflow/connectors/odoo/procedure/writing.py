@@ -2,6 +2,9 @@
 
 from counterflow.connectors.odoo.procedure.steps import MODULE
 
+LOT_COLUMNS = ["id", "picking_id/id", "move_id/id", "lot_id/.id", "product_id/.id", "quantity", "location_id/.id"]
+LOT_COLUMNS += ["location_dest_id/.id"]
+
 
 def table(documents: list) -> tuple:
     """Columns and rows of strings for `load`: a document's first row holds its head, its chatter line and its first
@@ -87,6 +90,43 @@ def load(model, documents, made, outcomes):
             todo = [*halves, *todo]
         else:
             outcomes[group[0]["op"]] = ("load", f"Odoo does not take the {model}: {why(answer)}", "")
+    yield ("", None)
+
+
+def spoken(document: dict, words: dict) -> dict:
+    """A transfer in the words of one version (`WORDS`). Its lots may become `lot_rows`, for `give_lots` after it."""
+    document["lot_rows"] = []
+    for number, line in enumerate(document["lines"], 1):
+        if not words["plain_moves"]:
+            line["name"] = document["head"]["origin"]
+        if words["lot_lines"]:
+            key = f"{MODULE}.{document['key']}"
+            for lot in line.pop("lot_ids/.id", []):
+                row = [f"{key}_l{number}_lot", key, f"{key}_l{number}", lot]
+                for name in LOT_COLUMNS[4:]:
+                    row.append(line["product_uom_qty" if name == "quantity" else name])
+                document["lot_rows"].append(list(map(cell, row)))
+    if not words["plain_moves"]:
+        document["head"]["move_type"] = "direct"
+    return document
+
+
+def give_lots(documents, outcomes):
+    """Say which lots the moves of draft transfers take; in halves where it is refused."""
+    todo = [documents] if documents else []
+    while todo:
+        group = todo.pop(0)
+        rows = []
+        for document in group:
+            rows += document["lot_rows"]
+        answer = yield ("stock.move.line", "load", [], {"fields": LOT_COLUMNS, "data": rows})
+        half = len(group) // 2
+        if answer.get("ids"):
+            continue
+        if half:
+            todo = [group[:half], group[half:], *todo]
+        else:
+            outcomes[group[0]["op"]] = ("lots", f"Odoo does not take the lots of the transfer: {why(answer)}", "")
     yield ("", None)
 
 

@@ -24,6 +24,7 @@ from counterflow.connectors.odoo.simulator.acts import register
 from counterflow.connectors.odoo.simulator.books import books
 from counterflow.connectors.odoo.simulator.calls import Odoo, registry
 from counterflow.connectors.odoo.simulator.database import Database
+from counterflow.connectors.odoo.simulator.release import release
 from counterflow.connectors.odoo.simulator.web import Web, label, refusals
 from counterflow.sdk.simulator import World, with_sim
 
@@ -48,8 +49,9 @@ def create_app(
     the snapshot of a call and its commit: calls that overlap conflict as they do in the real one. `version` is 19.0 or
     18.0.
     """
-    models, contract = registry()
-    odoo = Odoo(Database(world, models), models, contract)
+    of = release(version)
+    models, contract = registry(of)
+    odoo = Odoo(Database(world, models, of), models, contract)
     register(world, odoo)
     sim = with_sim(
         Web(odoo, world, keys, database, latency_seconds, version).app(), world, refusals(version != "19.0"), label

@@ -21,11 +21,12 @@ from counterflow.connectors.odoo.simulator import (
 )
 from counterflow.connectors.odoo.simulator.access import may, refuse
 from counterflow.connectors.odoo.simulator.base import post_message
-from counterflow.connectors.odoo.simulator.contract import Contract, load_contract
+from counterflow.connectors.odoo.simulator.contract import Contract
 from counterflow.connectors.odoo.simulator.database import Database
 from counterflow.connectors.odoo.simulator.errors import AccessError, HttpError
 from counterflow.connectors.odoo.simulator.load import failed, load
 from counterflow.connectors.odoo.simulator.records import Env, Model, Vals
+from counterflow.connectors.odoo.simulator.release import Release
 
 _MODULES = (
     base,
@@ -44,13 +45,13 @@ _MODULES = (
 )
 
 
-def registry() -> tuple[dict[str, Model], Contract]:
+def registry(of: Release) -> tuple[dict[str, Model], Contract]:
     models: dict[str, Model] = {}
     for module in _MODULES:
         for model in module.MODELS:
             models[model.name] = model(models)
-    contract = {name: fields for name, fields in load_contract().items() if name in models}
-    return models, contract
+    contract = {name: fields for name, fields in of.contract.items() if name in models}
+    return {name: model for name, model in models.items() if name in contract}, contract
 
 
 # What every model answers. Model-level ones take no ids; the names of the arguments are Odoo's.
@@ -120,7 +121,7 @@ def _fields_get(
     env: Env, model: str, allfields: list[str] | None = None, attributes: list[str] | None = None
 ) -> dict[str, Any]:
     result = {}
-    for name, field in env.contract[model].items():
+    for name, field in env.db.release.visible[model].items():
         full = {
             "type": field.type,
             "string": name.removesuffix("_ids").removesuffix("_id").replace("_", " ").title(),
@@ -259,9 +260,14 @@ class Odoo:
         return env
 
     def call(self, env: Env, role: str, model: str, name: str, body: Vals) -> Any:
+        asked, model = model, self.db.release.model(model)
         if model not in self.models:
-            raise HttpError(404, "NotFound", f"the model {model!r} does not exist")
+            raise HttpError(404, "NotFound", f"the model {asked!r} does not exist")
         arguments = {key: value for key, value in body.items() if key not in ("ids", "context")}
+        if self.db.release.lacks(model, name):
+            raise HttpError(404, "NotFound", f"The method '{model}.{name}' does not exist")
+        self.db.release.check(model, arguments)
+        env.entered = name in ("create", "load") and model in ("stock.picking", "stock.move")
         raw = body.get("ids") or []
         ids = [raw] if isinstance(raw, int) else list(raw)
         function, model_level, reads = self._method(model, name)
@@ -288,6 +294,7 @@ class Odoo:
 
     def named(self, model: str, name: str, positional: list[Any], named: Vals) -> Vals:
         """The arguments of `execute_kw` as JSON-2 would name them: a record method's first one is its ids."""
+        model = self.db.release.model(model)
         if model not in self.models or not positional:
             return named
         function, model_level, _ = self._method(model, name)

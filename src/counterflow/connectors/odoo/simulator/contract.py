@@ -1,9 +1,13 @@
-"""The names and types of the fields that a real Odoo 19 has, per model; whatever is not in here does not exist."""
+"""The names and types of the fields that a real Odoo has, per model; whatever is not in here does not exist.
+
+`contract.json` is that of 19, `contract18.json` what 18 differs in: other fields and types, null for what it lacks.
+"""
 
 import json
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,25 @@ _INVERSES = {
 
 
 @cache
-def load_contract() -> Contract:
-    document = json.loads((Path(__file__).parent.parent / "contract.json").read_text(encoding="utf-8"))
+def load_contract(version: str = "19.0") -> Contract:
+    """The contract of 19.0 or 18.0."""
+    models = _models("contract.json")
+    if version == "18.0":
+        for model, fields in _models("contract18.json").items():
+            merged = {**models.get(model, {}), **(fields or {})}
+            models[model] = {name: spec for name, spec in merged.items() if spec is not None}
+            if fields is None:
+                del models[model]
     contract: Contract = {}
-    for model, fields in document["models"].items():
+    for model, fields in models.items():
         contract[model] = {name: Field.parse(name, spec) for name, spec in fields.items()}
         for name in ("id", "display_name"):
             contract[model].setdefault(name, Field(name, "integer" if name == "id" else "char"))
     for (model, name), (relation, inverse) in _INVERSES.items():
         contract[model][name] = Field(name, "one2many", relation, inverse)
     return contract
+
+
+def _models(file: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((Path(__file__).parent.parent / file).read_text(encoding="utf-8"))
+    return dict(document["models"])

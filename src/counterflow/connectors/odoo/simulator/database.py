@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from counterflow.sdk.simulator import World
+
+if TYPE_CHECKING:
+    from counterflow.connectors.odoo.simulator.release import Release
 
 Row = dict[str, Any]
 
@@ -49,8 +52,8 @@ def _keys(value: Any) -> Iterable[Any]:
 class Database:
     """All tables. `version` grows with every commit; a call that began at an older one has an old snapshot."""
 
-    def __init__(self, world: World, models: Iterable[str]) -> None:
-        self.world = world
+    def __init__(self, world: World, models: Iterable[str], release: "Release") -> None:
+        self.world, self.release = world, release
         self.version = 0
         self._changed_at: dict[tuple[str, int | str], int] = {}
         self._undo: list[tuple[str, int, Row | None]] | None = None

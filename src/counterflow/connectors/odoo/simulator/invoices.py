@@ -369,6 +369,8 @@ def _cost_of_goods(move: Rec) -> None:
         # An invoice credits the stock account, a credit note debits it, both at the cost at which the goods left.
         value = rounded(unit * line.quantity)
         stock = product.categ_id.property_stock_valuation_account_id
+        if env.db.release.major < 19:  # the stock account followed the goods already
+            stock = env.one("account.account", code="110300")
         expense = product.categ_id.property_account_expense_categ_id
         for account, balance, price in ((stock, sign * value, unit), (expense, -sign * value, -unit)):
             env.create(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from counterflow.connectors.odoo.simulator.accounting import stock_entry
-from counterflow.connectors.odoo.simulator.errors import UserError
+from counterflow.connectors.odoo.simulator.errors import UserError, ValidationError
 from counterflow.connectors.odoo.simulator.places import BYPASS, available, quant_key, shift, valued
 from counterflow.connectors.odoo.simulator.products import unit_cost
 from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
@@ -67,6 +67,10 @@ class Move(Model):
         for name in ("location_id", "location_dest_id", "picking_type_id"):
             if picking and not vals.get(name):
                 vals[name] = picking.row.get(name)
+        if env.db.release.major < 19 and not vals.get("name"):
+            if env.entered:
+                raise ValidationError("Missing required value for the field 'name' on a linked model [stock_move]")
+            vals["name"] = env.display_name("product.product", int(vals.get("product_id") or 0))
         line = env.rec("sale.order.line", vals.get("sale_line_id"))
         if line and not _ids(vals.get("reference_ids")):
             # Without the delivery's reference Odoo makes a second one of the same name, shared within the picking.
@@ -74,7 +78,8 @@ class Move(Model):
         return vals
 
     def created(self, rec: Rec, vals: Vals) -> None:
-        if lots := _ids(vals.get("lot_ids")):
+        lots = _ids(vals.get("lot_ids"))
+        if lots and env_keeps_lots(rec):
             self._set_lots(rec, lots)
         elif vals.get("move_line_ids"):
             rec.set(state="waiting" if rec.row.get("move_orig_ids") else "confirmed")
@@ -104,6 +109,11 @@ class Move(Model):
             share = 1.0 if serial else demand if index == 0 else 0.0
             add_line(rec, share, rec.env.rec("stock.lot", lot))
         rec.set(state="assigned" if rec.quantity >= demand else "partially_available")
+
+
+def env_keeps_lots(move: Rec) -> bool:
+    """18 loses the lots that a new move is given, unless they are serials."""
+    return move.env.db.release.major >= 19 or bool(move.product_id.tracking == "serial")
 
 
 def _ids(value: Any) -> list[int]:
@@ -281,9 +291,27 @@ def finish(moves: list[Rec]) -> None:
     for move in moves:
         outside = move.location_dest_id if _outgoing(move) else move.location_id
         account = outside.valuation_account_id
+        older = move.env.db.release.major < 19
+        if older and not account:  # every move posts there, against an interim account
+            account = move.env.one("account.account", code="110300" if outside.usage == "customer" else "110200")
         if move.value and account and move.product_id.categ_id.property_valuation == "real_time":
             value = move.value if _outgoing(move) else -move.value
             move.set(account_move_id=stock_entry(move, account, value).id)
+        if older and move.value:
+            _layer(move)
+
+
+def _layer(move: Rec) -> None:
+    """What 18 keeps of a valued move."""
+    sign = -1 if _outgoing(move) else 1
+    row = {"product_id": move.product_id.id, "quantity": sign * move.quantity, "value": sign * move.value}
+    entry = {"stock_move_id": move.id, "account_move_id": move.account_move_id.id or False}
+    move.env.create("stock.valuation.layer", {**row, **entry, "unit_cost": move.value / move.quantity})
+
+
+class Layer(Model):
+    name = "stock.valuation.layer"
+    defaults = {"company_id": 1}
 
 
 def _lot_of(line: Rec) -> None:
@@ -332,7 +360,8 @@ class Scrap(Model):
         stock = env.one("stock.warehouse", code="WH").lot_stock_id.id
         vals["location_id"] = vals.get("location_id") or stock
         # Odoo 19 has no scrap location any more: unless named, scrap goes where counts go, and posts nothing.
-        vals["scrap_location_id"] = vals.get("scrap_location_id") or env.one("stock.location", _role="inventory").id
+        role = "inventory" if env.db.release.major >= 19 else "scrap"
+        vals["scrap_location_id"] = vals.get("scrap_location_id") or env.one("stock.location", _role=role).id
         return vals
 
     @method()
@@ -388,4 +417,4 @@ def _insufficient(scrap: Rec) -> dict[str, Any]:
     }
 
 
-MODELS: list[type[Model]] = [Move, MoveLine, Scrap]
+MODELS: list[type[Model]] = [Move, MoveLine, Scrap, Layer]

@@ -42,6 +42,10 @@ class Rec:
             return self.id
         field = self.env.contract[self.model].get(name)
         model = self.env.models[self.model]
+        if (alias := self.env.db.release.aliases.get((self.model, name))) is not None:
+            value = self.raw(alias)
+            single = isinstance(value, list) and field is not None and not field.to_many
+            return (value[0] if value else False) if single else value
         if name in model.computed and self.id:
             value = model.computed[name](self)
         elif field is not None and field.type == "one2many" and self.id and field.inverse:
@@ -140,13 +144,14 @@ class Env:
         self.db, self.models, self.contract, self.uid = db, models, contract, uid
         self.context: dict[str, Any] = {}
         self.snapshot = db.version
+        self.entered = False  # a call from outside that enters transfers: it has to give what 18 wants of them
 
     def with_context(self, **context: Any) -> "Env":
         return self._copy({**self.context, **context})
 
     def _copy(self, context: dict[str, Any]) -> "Env":
         env = Env(self.db, self.models, self.contract, self.uid)
-        env.context, env.snapshot = context, self.snapshot
+        env.context, env.snapshot, env.entered = context, self.snapshot, self.entered
         return env
 
     @contextmanager
@@ -203,7 +208,8 @@ class Env:
                 ids = [id for id in dict.fromkeys(values) if id in table.rows]
                 break
             text = field.relation and any(isinstance(value, str) for value in values)
-            if field.type != "one2many" and name not in self.models[model].computed and not text:
+            stored = name not in self.models[model].computed and (model, name) not in self.db.release.aliases
+            if field.type != "one2many" and stored and not text:
                 ids = {id for value in values for id in table.having(name, value)}
                 break
         active = "active" in self.contract[model] and self.context.get("active_test", True)
@@ -258,6 +264,7 @@ class Env:
         for name in vals:
             if name not in self.contract[model] and not name.startswith("_") and name not in behaviour.extra:
                 raise PythonError("ValueError", f"Invalid field {name!r} in {model!r}")
+        vals = self.db.release.inward(model, vals)
         defaults = {name: value(self) if callable(value) else value for name, value in behaviour.defaults.items()}
         given = self.context.items() if self.context else ()
         context_defaults = {key[8:]: value for key, value in given if key.startswith("default_")}
@@ -284,6 +291,7 @@ class Env:
         for name in vals:
             if name not in self.contract[model] and not name.startswith("_"):
                 raise PythonError("KeyError", name)
+        vals = self.db.release.inward(model, vals)
         ids = list(ids)
         self.exists(model, ids)
         behaviour = self.models[model]

@@ -25,6 +25,10 @@ _ACCOUNTS: list[tuple[int, str, str, str, bool]] = [
     (58, "251500", "Gift cards and store credit", "liability_current", True),
     (59, "612600", "Refund rounding and write-offs", "expense", False),
 ]
+_INTERIM: list[tuple[int, str, str, str, bool]] = [  # of 18
+    (3, "110200", "Stock Interim (Received)", "asset_current", True),
+    (4, "110300", "Stock Interim (Delivered)", "asset_current", True),
+]
 _JOURNALS: list[tuple[int, str, str, str, int]] = [
     (1, "INV", "Sales", "sale", 5),
     (2, "BILL", "Purchases", "purchase", 6),
@@ -53,6 +57,7 @@ _LOCATIONS: list[tuple[int, str, str, int | None, str]] = [
     (16, "Refurbish", "internal", 4, ""),
     (17, "Write-off", "inventory", None, "write_off"),
 ]
+_SCRAP_PLACE: list[tuple[int, str, str, int | None, str]] = [(18, "Scrap", "inventory", None, "scrap")]  # of 18
 _MODULES = ("account", "mrp", "repair", "sale", "sale_management", "sale_stock", "stock", "stock_account")
 _CURRENCIES = [(1, "USD", 2), (126, "EUR", 2), (143, "GBP", 2), (25, "JPY", 0), (9, "BHD", 3), (15, "CHF", 2)]
 
@@ -130,7 +135,8 @@ def _seed(env: Env, payload: Vals) -> None:
 
 
 def _accounts(env: Env, provider: Vals) -> None:
-    for id, code, name, kind, matched in _ACCOUNTS:
+    older = env.db.release.major < 19
+    for id, code, name, kind, matched in (*_ACCOUNTS, *(_INTERIM if older else ())):
         env.create(
             "account.account", {"id": id, "code": code, "name": name, "account_type": kind, "reconcile": matched}
         )
@@ -161,7 +167,8 @@ def _accounts(env: Env, provider: Vals) -> None:
 
 
 def _warehouses(env: Env, stores: list[str]) -> None:
-    for id, name, usage, parent, role in _LOCATIONS:
+    older = env.db.release.major < 19
+    for id, name, usage, parent, role in (*_LOCATIONS, *(_SCRAP_PLACE if older else ())):
         env.create(
             "stock.location",
             {

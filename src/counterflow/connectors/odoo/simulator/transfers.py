@@ -3,8 +3,8 @@
 from typing import Any
 
 from counterflow.connectors.odoo.simulator.base import note
-from counterflow.connectors.odoo.simulator.errors import UserError
-from counterflow.connectors.odoo.simulator.moves import assign, confirm, finish, set_quantity
+from counterflow.connectors.odoo.simulator.errors import UserError, ValidationError
+from counterflow.connectors.odoo.simulator.moves import add_line, assign, confirm, finish, set_quantity
 from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
 
 _OPEN = ("draft", "waiting", "confirmed", "partially_available", "assigned")
@@ -43,7 +43,6 @@ class Picking(Model):
     }
     defaults = {
         "company_id": 1,
-        "move_type": "direct",
         "priority": "0",
         "user_id": lambda env: env.uid,
         "scheduled_date": lambda env: env.stamp,
@@ -63,6 +62,9 @@ class Picking(Model):
 
     def prepare(self, env: Env, vals: Vals) -> Vals:
         kind = env.rec("stock.picking.type", vals.get("picking_type_id"))
+        if env.db.release.major < 19 and env.entered and kind.code == "incoming" and "move_type" not in vals:
+            raise ValidationError("Missing required value for the field 'Shipping Policy' (move_type)")
+        vals.setdefault("move_type", "direct")
         for name, default in (
             ("location_id", "default_location_src_id"),
             ("location_dest_id", "default_location_dest_id"),
@@ -144,7 +146,9 @@ class Picking(Model):
             if picking.state == "draft":
                 for move in picking.move_ids:
                     confirm(move)
-                    if not move.quantity and move.product_uom_qty:
+                    if not move.quantity and move.product_uom_qty and env.db.release.major < 19:
+                        add_line(move, move.product_uom_qty)  # 18 looks for no lot here
+                    elif not move.quantity and move.product_uom_qty:
                         set_quantity(move, move.product_uom_qty)
             if not any(move.quantity for move in picking.move_ids):
                 raise UserError(
