@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterflow.connectors.adyen import mapping
+from counterflow.connectors.adyen import mapping, settlement
 from counterflow.connectors.adyen.conformance import Harness
 from counterflow.connectors.adyen.manifest import DISPUTE_TOPICS, REFUND_TOPICS
 from counterflow.connectors.adyen.mapping import DISPUTE, RANK, STATUS
@@ -463,6 +463,11 @@ def test_whatever_a_file_holds_is_facts_or_malformed(content: bytes) -> None:
         batch_facts("here", 1, content, NOW)
     except Malformed:
         return
+
+
+@pytest.mark.parametrize(("text", "minor"), [("", 0), (".11", 11), ("-.11", -11), ("0", 0), ("1234.50", 1234_50)])
+def test_amounts_are_read_as_real_files_write_them(text: str, minor: int) -> None:
+    assert settlement._minor({"Net Debit (NC)": text}, "Net Debit (NC)", "EUR") == minor
 
 
 def test_a_currency_that_is_none_is_refused_by_name() -> None:

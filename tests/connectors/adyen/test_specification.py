@@ -14,7 +14,6 @@ from counterflow.core.facts import DisputeMoved, RefundReported
 from counterflow.sdk.connector import Context
 from counterflow.sdk.http import Unlimited
 from counterflow.sdk.outcomes import AuthFailed, Rejected, UnknownOutcome
-from tests import counterparts
 from tests.connectors.adyen.spec import (
     CONTRACT,
     Harness,
@@ -24,6 +23,7 @@ from tests.connectors.adyen.spec import (
     check_refund,
     whole,
 )
+from tests.counterparts import programs
 
 _TEN = {"value": 1000, "currency": "EUR"}
 
@@ -141,7 +141,7 @@ def test_the_published_signature_is_ours() -> None:
 
 def test_adyens_own_library_agrees_on_every_signature() -> None:
     adyen = Harness()
-    with counterparts.Script(Path(__file__).parent / "official.py", adyen.config["webhook_hmac_key"]) as official:
+    with programs.Script(Path(__file__).parent / "official.py", adyen.config["webhook_hmac_key"]) as official:
         for reference in ("", "SO-1", "a:b", "Zoë 😀", 'quote"s'):
             item = {"pspReference": "QFQTPCQ8HXSKGK82", "originalReference": "9913140798220028", "eventCode": "REFUND"}
             item |= {"merchantAccountCode": "CounterflowEU", "merchantReference": reference, "success": "true"}

@@ -22,7 +22,7 @@ from counterflow.core.effects import Effect, PayLeg
 from counterflow.core.facts import DisputeMoved, Fact, PayoutReported, RefundReported, RefundSettled
 from counterflow.core.money import MoneyError, exponent
 from counterflow.sdk.connector import Signal
-from counterflow.sdk.outcomes import Accepted, Done, Malformed, NotFound, Rejected, UnknownOutcome
+from counterflow.sdk.outcomes import Accepted, Done, Malformed, NotFound, RateLimited, Rejected, UnknownOutcome
 
 DAY = 86_400
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -111,6 +111,15 @@ async def test_what_stripe_can_never_pay_is_not_sent(stripe: Harness, change: di
     with pytest.raises(Rejected) as caught:
         await send(stripe, replace(effect, command=replace(effect.command, **change)))
     assert (caught.value.code, stripe.network.requests) == (code, before)
+
+
+async def test_a_lock_on_the_charge_is_waited_for_and_counts_no_attempt(stripe: Harness) -> None:
+    effect = await leg_on(stripe, "card")
+    stripe.world.fault("lock_timeout", match="POST /v1/refunds")
+    with pytest.raises(RateLimited) as locked:
+        await send(stripe, effect)
+    assert (locked.value.code, locked.value.retry_after) == ("lock_timeout", 1.0)
+    assert isinstance(await send(stripe, effect), Done) and len(stripe.world.all("refunds")) == 1
 
 
 async def test_a_disputed_charge_is_rejected_with_stripes_code(stripe: Harness) -> None:

@@ -29,8 +29,8 @@ from counterflow.sdk.simulator import Doc, World, with_sim
 from counterflow.sdk.testing import CONNECTION
 from counterflow.sdk.testing.check import cases
 from counterflow.sdk.testing.conformance import ConnectorConformance
-from tests import counterparts
 from tests.connectors.stripe.strict import Strict
+from tests.counterparts import programs
 
 _NUMBERS = itertools.count(1)
 KEY = {"Authorization": "Bearer sk_test_counterflow"}
@@ -39,7 +39,7 @@ PARTS = ("writes", "faults", "soak", "reads")
 
 @pytest.fixture(scope="session")
 def upstream() -> Iterator[str]:
-    with counterparts.server("localstripe", "--port", "{port}", "--from-scratch") as address:
+    with programs.server("localstripe", "--port", "{port}", "--from-scratch") as address:
         yield address
 
 
@@ -130,7 +130,7 @@ class TestLocalstripe(ConnectorConformance):
 class Both:
     """Our connector and Stripe's library at the same proxy."""
 
-    def __init__(self, harness: LocalHarness, address: str, library: counterparts.Script) -> None:
+    def __init__(self, harness: LocalHarness, address: str, library: programs.Script) -> None:
         self.harness, self.address, self._library = harness, address, library
         self.ours: Connector = harness.connect(network=httpx2.AsyncHTTPTransport(verify=False), base_url=address)
 
@@ -149,13 +149,13 @@ class Both:
 
 
 @pytest.fixture(scope="module")
-def library() -> Iterator[counterparts.Script]:
-    with counterparts.Script(Path(__file__).parent / "official.py", "sk_test_counterflow") as script:
+def library() -> Iterator[programs.Script]:
+    with programs.Script(Path(__file__).parent / "official.py", "sk_test_counterflow") as script:
         yield script
 
 
 @pytest.fixture
-def both(harness_class: type[LocalHarness], library: counterparts.Script) -> Iterator[Both]:
+def both(harness_class: type[LocalHarness], library: programs.Script) -> Iterator[Both]:
     harness = harness_class()
     server = uvicorn.Server(uvicorn.Config(harness.strict.app, port=0, log_level="critical"))
     thread = threading.Thread(target=server.run)
@@ -211,7 +211,7 @@ async def test_without_the_proxy_one_key_is_two_refunds(both: Both) -> None:
 async def test_other_content_under_a_key_is_refused_to_both(both: Both) -> None:
     effect = both.leg()
     await both.ours.send([effect])
-    with pytest.raises(counterparts.Answered) as refused:
+    with pytest.raises(programs.Answered) as refused:
         both.official("refunds.create", {**both.form(effect), "amount": 1}, {"idempotency_key": effect.effect_id})
     assert (refused.value.kind, refused.value.what["status"]) == ("IdempotencyError", 400)
     with pytest.raises(Conflict):
@@ -231,7 +231,7 @@ async def test_more_than_was_paid_is_refused_to_both(both: Both) -> None:
     effect = both.leg(50_01)
     with pytest.raises(Rejected):
         await both.ours.send([effect])
-    with pytest.raises(counterparts.Answered) as refused:
+    with pytest.raises(programs.Answered) as refused:
         both.official("refunds.create", both.form(effect))
     assert refused.value.kind == "InvalidRequestError"
     whole = both.harness.leg(both.form(effect)["payment_intent"], 50_00, "EUR")
@@ -269,7 +269,7 @@ async def test_a_refund_that_fails_days_later_is_told_by_a_signed_event(both: Bo
     body, signature = failed.body.decode(), failed.header("stripe-signature")
     secret = both.harness.config["webhook_secret"]
     assert both.official("construct_event", body, signature, secret)["type"] == "refund.failed"
-    with pytest.raises(counterparts.Answered, match="SignatureVerificationError"):
+    with pytest.raises(programs.Answered, match="SignatureVerificationError"):
         both.official("construct_event", body, signature, "whsec_other")
     [signal] = both.ours.translate(failed)
     assert isinstance(signal, Signal)

@@ -20,7 +20,7 @@ from counterflow.connectors.bank.simulator import create_app as create_bank
 from counterflow.connectors.stripe.simulator import create_app, sign
 from counterflow.connectors.stripe.simulator.requests import decode
 from counterflow.sdk.simulator import Chaos, Clock, World, together
-from tests import counterparts
+from tests.counterparts import programs
 
 DAY = 86_400
 SHARED = Path(os.environ.get("COUNTERFLOW_SHARED", Path(__file__).parents[3] / ".." / "shared"))
@@ -574,17 +574,17 @@ def address(world: World) -> Iterator[str]:
 
 
 def test_the_official_library_takes_it_for_stripe(address: str) -> None:
-    with counterparts.Script(Path(__file__).parent / "official.py", "sk_test_counterflow") as official:
+    with programs.Script(Path(__file__).parent / "official.py", "sk_test_counterflow") as official:
         paid = httpx2.post(f"{address}/_sim/do/pay", json={"amount_minor": 5000, "currency": "eur"}).json()
         params = {"payment_intent": paid["payment_intent"], "amount": 2000, "metadata": {"effect": "ef_1"}}
         refund = official("refunds.create", address, params, {"idempotency_key": "key-1"})
         assert official("refunds.create", address, params, {"idempotency_key": "key-1"})["id"] == refund["id"]
         listed = official("refunds.list", address, {"charge": paid["charge"]})
         assert [found["id"] for found in listed] == [refund["id"]]
-        with pytest.raises(counterparts.Answered, match="greater than unrefunded") as over:
+        with pytest.raises(programs.Answered, match="greater than unrefunded") as over:
             official("refunds.create", address, {"charge": paid["charge"], "amount": 4000})
         assert over.value.kind == "InvalidRequestError"
-        with pytest.raises(counterparts.Answered, match="IdempotencyError"):
+        with pytest.raises(programs.Answered, match="IdempotencyError"):
             official("refunds.create", address, {**params, "amount": 1}, {"idempotency_key": "key-1"})
         body = '{"object": "event", "type": "refund.failed"}'
         headers = sign("whsec_x", {}, body.encode(), Clock().now())

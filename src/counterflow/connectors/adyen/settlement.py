@@ -127,9 +127,9 @@ def _fee(row: Row) -> int:
 
 
 def _minor(row: Row, column: str, currency: str) -> int:
-    text = row[column] or "0"
+    text = re.sub(r"^(-?)\.", r"\g<1>0.", row[column]) or "0"  # real files have ".11"
     try:
-        return to_minor(f"0{text}" if text.startswith(".") else text, currency)  # real files have ".11"
+        return to_minor(text, currency)
     except MoneyError as error:
         raise Malformed(f"{column}: {error}", field=column) from None
 

@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("COUNTERFLOW_COUNTERPARTS", ROOT / ".venv-counterparts")) / "bin"
 
 
