@@ -1,9 +1,9 @@
-"""`python -m benchmarks [name ...]`: all figures, or those of the named modules."""
+"""`python -m benchmarks [name ...]`: all figures, or those of the named modules; `odoo --url ...` for a real Odoo."""
 
 import asyncio
 import sys
 
-from benchmarks import engine, intake, lab, replay, waiting, wake
+from benchmarks import engine, intake, lab, odoo, replay, waiting, wake
 
 BENCHES = {
     "engine": engine.bench,
@@ -21,4 +21,7 @@ async def main(names: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:]))
+    if sys.argv[1:2] == ["odoo"]:
+        odoo.main(sys.argv[2:])
+    else:
+        asyncio.run(main(sys.argv[1:]))

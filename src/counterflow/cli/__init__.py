@@ -37,6 +37,7 @@ COMMANDS = {
     "policy": ("policy:app", "List, check, test and explain policies."),
     "connectors": ("connectors:app", "Which systems can be connected."),
     "conformance": ("conformance:conformance", "Run the conformance kit on one connector."),
+    "odoo": ("odoo:app", "The fast lane's procedure in Odoo: install, remove."),
     "workflow": ("workflow:app", "The state machines of a case."),
     "keys": ("keys:app", "API keys: create, list, revoke."),
     "version": ("version:version", "Which version this is."),

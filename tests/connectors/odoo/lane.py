@@ -65,7 +65,7 @@ CONFIG: dict[str, Any] = {
 TAXED = {"taxes": ["19% incl."]}
 PRODUCTS = [
     {"sku": "TEE", "price": 23.8, "cost": 8, "stock": {"WH/Stock": 100}, "invoice_policy": "order", **TAXED},
-    {"sku": "MUG", "price": 11.9, "cost": 4, "stock": {"WH/Stock": 100}, "invoice_policy": "delivery", **TAXED},
+    {"sku": "MUG", "price": 11.9, "cost": 4, "stock": {"WH/Stock": 1000}, "invoice_policy": "delivery", **TAXED},
     {"sku": "CAM", "price": 238, "cost": 120, "tracking": "serial", "invoice_policy": "delivery", **TAXED,
      "lots": {"WH/Stock": {"CAM-1": 1, "CAM-2": 1, "CAM-3": 1}}},
     {"sku": "CMPA", "price": 5.95, "cost": 2, "stock": {"WH/Stock": 100}, **TAXED},
@@ -90,6 +90,7 @@ class Lane:
     ) -> None:
         self.connector, self.people, self.doors, self.world, self.run = made, people, doors, world, run
         self.sales = 0
+        self.network: httpx2.AsyncBaseTransport | None = None  # the simulator's
 
     async def call(self, operation: str, **body: Any) -> Any:
         return await self.people.do(*operation.split("/"), **body)
@@ -234,6 +235,7 @@ async def lane(version: str = "19.0", **config: Any) -> AsyncIterator[Lane]:
     people = _people("http://odoo", Access("odoo-admin-key", "odoo", "admin"), network)
     async with httpx2.AsyncClient(transport=network, base_url="http://odoo") as doors:
         found = Lane(made, people, doors, world)
+        found.network = network
         await found.do("seed_company", stores=["Store 1"], provider={"name": "Stripe", "code": "STRIP"})
         await found.do("seed_products", products=PRODUCTS)
         yield found

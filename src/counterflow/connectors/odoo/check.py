@@ -27,6 +27,9 @@ async def check(odoo: Odoo) -> list[Finding]:
         found += await rights.rights(odoo)
     except ConnectorError as error:
         return [*found, ("API key", False, error.message)]
+    if odoo.fast_lane is not None:
+        problem = await odoo.fast_lane.problem()
+        found.append(("fast lane", not problem, f"{problem}; until then the plain lane is taken" if problem else ""))
     config, names = odoo.config, odoo.names
     for place, entry in config.places.items():
         found.append(await _tried(f"place {place}: receipts", names.operation(place, "in")))

@@ -17,6 +17,7 @@ from counterflow.connectors.odoo import (
     reverse_refund_payment,
 )
 from counterflow.connectors.odoo.client import Client
+from counterflow.connectors.odoo.fast_lane import FastLane
 from counterflow.connectors.odoo.manifest import Config, manifest_for
 from counterflow.connectors.odoo.names import Names
 from counterflow.connectors.odoo.session import Odoo
@@ -60,7 +61,9 @@ class OdooConnector:
         self.manifest = manifest_for(config)
         self._config, self._context = config, context
         client = self._client(config.api_key.get_secret_value())
-        self.odoo = Odoo(client, config, Names(client, config), context.connection, context.now, self.manifest.version)
+        names, fast_lane = Names(client, config), FastLane(client) if config.lane == "fast" else None
+        version = self.manifest.version
+        self.odoo = Odoo(client, config, names, context.connection, context.now, version, fast_lane)
 
     def _client(self, key: str) -> Client:
         config, context = self._config, self._context
@@ -90,6 +93,14 @@ class OdooConnector:
 
     async def send(self, effects: Sequence[Effect]) -> Sequence[Outcome]:
         """Receipts, credit notes and refund payments in one pass; each looks first what an earlier one has left."""
+        self.odoo.names.keep_fresh(self.odoo.now())
+        outcomes = await self._pass(effects)
+        if stale := [e for e in effects if _names_a_lost_record(outcomes[e.effect_id])]:
+            self.odoo.names.forget()  # what we know by its id was deleted, and perhaps made anew
+            outcomes |= await self._pass(stale)
+        return [outcomes[effect.effect_id] for effect in effects]
+
+    async def _pass(self, effects: Sequence[Effect]) -> dict[str, Outcome]:
         outcomes: dict[str, Outcome] = {}
         operations = []
         for effect in effects:
@@ -107,7 +118,7 @@ class OdooConnector:
                 outcomes |= await lanes.run(self.odoo, operations)
             except ConnectorError as error:
                 outcomes |= {operation["key"]: error for operation in operations}
-        return [outcomes[effect.effect_id] for effect in effects]
+        return outcomes
 
     async def find(self, effect: Effect) -> Outcome | None:
         try:
@@ -132,6 +143,10 @@ class OdooConnector:
 
     async def retire(self, secret: str) -> None:
         await keys.retire(self.odoo.client, secret)
+
+
+def _names_a_lost_record(outcome: Outcome) -> bool:
+    return isinstance(outcome, Rejected) and "No matching record found for database id" in outcome.message
 
 
 def _unknown(effect: Effect) -> Rejected:

@@ -84,6 +84,11 @@ class Config(ConnectorConfig):
     repair_orders: bool = Field(
         False, description="Enter a repair order for what is refurbished or repaired (needs the Repairs app)"
     )
+    lane: Literal["plain", "fast"] = Field(
+        "plain",
+        description="`fast`: receipts, credit notes and refund payments by the procedure that `counterflow odoo "
+        "install` puts into Odoo; without it, or with another version of it, as `plain`",
+    )
     workers: int = Field(2, ge=1, le=32, description="HTTP workers of this Odoo: so many calls at once, never more")
     per_second: float = Field(20.0, gt=0, description="Calls per second, all processes together")
     page_size: int = Field(100, ge=1, le=1000, description="Documents of one kind per page of the feed")

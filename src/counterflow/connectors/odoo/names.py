@@ -1,8 +1,9 @@
-"""Names of the configuration to database ids: looked up at first use, kept for the life of the process."""
+"""Names of the configuration to database ids: looked up at first use, and kept for a while."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from counterflow.connectors.odoo.client import Client
@@ -22,6 +23,7 @@ _NAMED: dict[str, tuple[str, tuple[str, ...]]] = {
     "res.currency": ("active currency", ("name",)),
 }
 _OPERATIONS = {"in": "in_type_id", "internal": "int_type_id", "out": "out_type_id"}
+_KEPT = timedelta(minutes=15)
 _OWN_RAILS = ("cash", "gift_card", "store_credit", "bank")  # paid by us: the rail says more than who asked
 
 
@@ -38,12 +40,24 @@ class Names:
 
     def __init__(self, client: Client, config: Config) -> None:
         self.client, self.config = client, config
+        self._since: datetime | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Look everything up again: something we knew is gone, or knew for too long."""
         self._ids: dict[tuple[str, str], int] = {}
         self._products: dict[str, Product] = {}
         self._warehouses: dict[str, dict[str, Any]] = {}
         self._taxes: dict[int, dict[str, Any]] = {}
         self._kits: bool | None = None
         self._per_line: bool | None = None
+
+    def keep_fresh(self, now: datetime) -> None:
+        """Names are given to other records now and then (a SKU, a location): after a while they are looked up again."""
+        if self._since is None or now - self._since > _KEPT:
+            if self._since is not None:
+                self.forget()
+            self._since = now
 
     def place(self, place: str) -> PlaceConfig:
         found = self.config.places.get(place)

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from counterflow.connectors.odoo.client import Client
+from counterflow.connectors.odoo.fast_lane import FastLane
 from counterflow.connectors.odoo.manifest import Config
 from counterflow.connectors.odoo.names import Names
 from counterflow.sdk.connector import Clock
@@ -22,6 +23,7 @@ class Odoo:
     connection: str
     now: Clock
     adapter: str  # version of the translation
+    fast_lane: FastLane | None = None
 
     def ref(self, model: str, *ids: int) -> str:
         """`<connection>:document:<model>,<id>`; several documents of one effect share a reference."""

@@ -47,8 +47,20 @@ _READS = (
     "get_external_id",
     "context_get",
 )
-_OPEN = ("check_object_reference", "has_access", "check_access_rights", "has_group", "context_get")
+_OPEN = (
+    "check_object_reference",
+    "get_external_id",
+    "has_access",
+    "check_access_rights",
+    "has_group",
+    "context_get",
+    "run",  # of a server action: it asks for the groups of the action
+)
 _CLOSED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("ir.actions.server", "access"): ("Role / Administrator",),
+    ("ir.actions.server", "create"): ("Role / Administrator",),
+    ("ir.actions.server", "modify"): ("Role / Administrator",),
+    ("ir.actions.server", "delete"): ("Role / Administrator",),
     ("ir.model.data", "access"): ("Access Rights",),
     ("ir.model.data", "create"): ("Access Rights",),
     ("ir.model.data", "modify"): ("Access Rights",),

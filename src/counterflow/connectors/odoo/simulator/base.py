@@ -3,7 +3,7 @@
 import html
 from typing import Any
 
-from counterflow.connectors.odoo.simulator.errors import PythonError, RedirectWarning, ValidationError
+from counterflow.connectors.odoo.simulator.errors import AccessError, PythonError, RedirectWarning, ValidationError
 from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
 
 LOCKS = ("fiscalyear_lock_date", "tax_lock_date", "sale_lock_date", "purchase_lock_date", "hard_lock_date")
@@ -126,6 +126,12 @@ class ExternalId(Model):
         if not found:
             raise PythonError("ValueError", f"External ID not found in the system: {module}.{xml_id}")
         model, id = found.row["model"], found.row["res_id"]
+        if model == "ir.actions.server" and env.uid != 2:
+            raise AccessError(
+                "You are not allowed to access 'Server Action' (ir.actions.server) records.\n\nThis operation is "
+                "allowed for the following groups:\n\t- Role / Administrator\n\nContact your administrator to "
+                "request access if necessary."
+            )
         return [model, id if env.db.row(model, id) is not None else False]
 
 

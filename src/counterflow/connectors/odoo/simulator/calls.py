@@ -16,6 +16,7 @@ from counterflow.connectors.odoo.simulator import (
     reconciling,
     returns,
     sales,
+    server_actions,
     transfers,
     users,
 )
@@ -42,6 +43,7 @@ _MODULES = (
     reconciling,
     payments,
     sales,
+    server_actions,
 )
 
 
@@ -270,7 +272,8 @@ class Odoo:
         env.entered = name in ("create", "load") and model in ("stock.picking", "stock.move")
         raw = body.get("ids") or []
         ids = [raw] if isinstance(raw, int) else list(raw)
-        function, model_level, reads = self._method(model, name)
+        running = (model, name) == (server_actions.ServerAction.name, "run")
+        function, model_level, reads = (_run, False, True) if running else self.method(model, name)
         if model_level and ids:
             raise HttpError(422, "UnprocessableEntity", f"cannot call {model}.{name} with ids")
         bound = (env,) if model_level else (env, ids)
@@ -287,7 +290,7 @@ class Odoo:
         with env.transaction():
             if not reads:
                 env.exists(model, ids)
-            result = function(*bound, **arguments)
+            result = server_actions.run(self, env, role, ids) if running else function(*bound, **arguments)
             if (model, name) == ("account.payment.register", "action_create_payments"):
                 self.models[model].paid(env, ids)  # type: ignore[attr-defined]
         return result
@@ -297,7 +300,7 @@ class Odoo:
         model = self.db.release.model(model)
         if model not in self.models or not positional:
             return named
-        function, model_level, _ = self._method(model, name)
+        function, model_level, _ = self.method(model, name)
         names = list(inspect.signature(function).parameters)[1:] if model_level else ["ids", *self._rest(function)]
         return {**dict(zip(names, positional, strict=False)), **named}
 
@@ -305,7 +308,7 @@ class Odoo:
     def _rest(function: Callable[..., Any]) -> list[str]:
         return list(inspect.signature(function).parameters)[2:]
 
-    def _method(self, model: str, name: str) -> tuple[Callable[..., Any], bool, bool]:
+    def method(self, model: str, name: str) -> tuple[Callable[..., Any], bool, bool]:
         if name.startswith("_"):
             raise AccessError(f"Private methods (such as '{model}.{name}') cannot be called remotely.")
         own = self.models[model].public.get(name)
@@ -320,6 +323,10 @@ class Odoo:
                     name in ("read", "web_read", "unlink", "get_external_id"),
                 )
         raise HttpError(404, "NotFound", f"The method '{model}.{name}' does not exist")
+
+
+def _run(env: Env, ids: list[int]) -> None:
+    """The signature of a server action's `run`, which has to know who calls."""
 
 
 def _for_model(generic: Callable[..., Any], model: str) -> Callable[..., Any]:

@@ -114,15 +114,24 @@ class Database:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Inside a transaction: an exception undoes what happened since, and passes on."""
-        assert self._undo is not None
-        mark = len(self._undo)
+        mark = self.mark()
         try:
             yield
         except BaseException:
-            for model, id, row in reversed(self._undo[mark:]):
-                self.tables[model].put(id, row)
-            del self._undo[mark:]
+            self.back_to(mark)
             raise
+
+    def mark(self) -> int:
+        """Where a transaction is now."""
+        assert self._undo is not None
+        return len(self._undo)
+
+    def back_to(self, mark: int) -> None:
+        """Undo what the transaction did since."""
+        assert self._undo is not None
+        for model, id, row in reversed(self._undo[mark:]):
+            self.tables[model].put(id, row)
+        del self._undo[mark:]
 
     def _flush(self, undo: list[tuple[str, int, Row | None]]) -> None:
         changed = {(model, id) for model, id, _ in undo}

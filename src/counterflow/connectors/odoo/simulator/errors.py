@@ -20,11 +20,11 @@ class UserError(OdooError):
     """A business rule says no."""
 
 
-class ValidationError(OdooError):
+class ValidationError(UserError):
     name = "odoo.exceptions.ValidationError"
 
 
-class AccessError(OdooError):
+class AccessError(UserError):
     name = "odoo.exceptions.AccessError"
     status = 403
 
@@ -39,7 +39,7 @@ class AccessDenied(OdooError):
         super().__init__(message)
 
 
-class MissingError(OdooError):
+class MissingError(UserError):
     name = "odoo.exceptions.MissingError"
     status = 404
 

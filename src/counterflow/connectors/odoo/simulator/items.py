@@ -51,6 +51,7 @@ class MoveLine(Model):
             and is_zero(residual(rec), 3)
             and is_zero(residual_currency(rec), 3)
         ),
+        "company_currency_id": lambda rec: rec.env.rec("res.company", 1).currency_id,
         "full_reconcile_id": _full,
         "matching_number": _matching,
         "parent_state": lambda rec: rec.move_id.state,

@@ -59,6 +59,11 @@ _LOCATIONS: list[tuple[int, str, str, int | None, str]] = [
 ]
 _SCRAP_PLACE: list[tuple[int, str, str, int | None, str]] = [(18, "Scrap", "inventory", None, "scrap")]  # of 18
 _MODULES = ("account", "mrp", "repair", "sale", "sale_management", "sale_stock", "stock", "stock_account")
+_NAMED = [
+    ("mail", "mt_note", "mail.message.subtype", 2),
+    ("account", "model_account_move", "ir.model", 130),
+    ("account", "group_account_invoice", "res.groups", 31),
+]
 _CURRENCIES = [(1, "USD", 2), (126, "EUR", 2), (143, "GBP", 2), (25, "JPY", 0), (9, "BHD", 3), (15, "CHF", 2)]
 
 
@@ -100,10 +105,11 @@ def _seed(env: Env, payload: Vals) -> None:
     for role, id in ROLES.items():
         name = {"admin": "Administrator", "integration": "Returns Integration"}.get(role, role)
         env.create("res.users", {"id": id, "login": role, "name": name, "partner_id": 3 if role == "admin" else 4})
-    env.create("ir.model.data", {"module": "mail", "name": "mt_note", "model": "mail.message.subtype", "res_id": 2})
     for module in _MODULES:
         env.create("ir.module.module", {"name": module})
     env.create("ir.module.module", {"name": "hr", "state": "uninstalled"})
+    for module, name, model, id in _NAMED:
+        env.create("ir.model.data", {"module": module, "name": name, "model": model, "res_id": id})
     provider = payload.get("provider") or {}
     _accounts(env, provider)
     for id, name, amount, use, included in _TAXES:
