@@ -30,7 +30,7 @@ async def install(
     login: Annotated[str, Parameter(env_var="COUNTERFLOW_ODOO_ADMIN_LOGIN")] = "",
     remove: Annotated[bool, Parameter(negative="")] = False,
 ) -> None:
-    """Put the procedure of the fast lane into Odoo as a server action, or bring it to this version; no module is needed.
+    """Put the procedure of the fast lane into Odoo as a server action, or bring it to this version (no module needed).
 
     Parameters
     ----------

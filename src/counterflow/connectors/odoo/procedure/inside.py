@@ -36,6 +36,8 @@ def look(records, method, arguments):
         return records.search_read(
             arguments["domain"], arguments["fields"], order=arguments.get("order"), load=arguments["load"]
         )
+    if method == "read":
+        return records.read(arguments["fields"], load=arguments["load"])
     if method == "get_external_id":
         return records.get_external_id()
     try:
@@ -67,6 +69,8 @@ def change_in(records, method, arguments):
         return records.action_post()
     if method == "reconcile":
         return records.reconcile()
+    if method == "unlink":
+        return records.unlink()
     if method == "write":
         return records.write(arguments["vals"])
     if method == "create":
