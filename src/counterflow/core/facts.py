@@ -374,6 +374,7 @@ class DocumentMoved:
     by: str = ""
     sku: str = ""
     quantity: int = 0
+    pieces: tuple[Counted, ...] = ()  # what a transfer holds; with one kind of thing also in `sku` and `quantity`
 
 
 # ---- our own doing ---------------------------------------------------------------------------------------------------

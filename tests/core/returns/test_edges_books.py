@@ -2,7 +2,7 @@
 
 import pytest
 
-from counterflow.core.facts import ReturnCancelled
+from counterflow.core.facts import Counted, ReturnCancelled
 from counterflow.core.sale import Payment, Tax
 from tests.core.returns.telling import Story, line, sale, wanted
 
@@ -89,6 +89,34 @@ def test_edge_087_a_return_picking_made_by_hand_is_adopted() -> None:
     story.receive().settle().inspect().settle()
     assert "ReceiveGoods" not in story.kinds()
     assert story.commands("MoveGoods")[0].location_to == "sellable"
+    story.closed()
+
+
+def test_edge_087_a_return_picking_with_several_things_is_adopted_piece_by_piece() -> None:
+    story = Story(sale(line(), line("L2", "CAM", 5000))).request(wanted(), wanted("L2")).settle()
+    held = (Counted("TEE", 1), Counted("CAM", 1, serial="S1"))
+    story.document("receive_goods", ref="erp:document:stock.picking,9", pieces=held, by="mia")
+    story.receive("TEE", line_ref="L1").receive("CAM", serial="S1", line_ref="L2").settle()
+    assert "ReceiveGoods" not in story.kinds()
+
+
+def test_edge_087_a_refund_payment_made_by_hand_is_adopted() -> None:
+    story = Story().request().settle().receive().settle()
+    story.document("refund_payment", "applied", "BNK9", amount_minor=2000, currency="EUR", by="mia")
+    story.inspect().settle()
+    assert (story.paid(), "PostRefundPayment" in story.kinds()) == (2000, False)
+    payment = next(p for p in story.view.postings if p.kind == "refund_payment")
+    assert (payment.origin, payment.document_ref) == ("erp_user", "BNK9")
+    story.closed()
+
+
+def test_edge_086_a_credit_note_changed_by_a_user_is_an_exception() -> None:
+    story = Story().full()
+    note = next(p for p in story.view.postings if p.kind == "credit_note")
+    story.document("credit_note", "posted", note.document_ref, version=2, amount_minor=1500, currency="EUR", by="mia")
+    assert story.exceptions() == ["document_edited"]
+    story.document("credit_note", "posted", note.document_ref, version=3, amount_minor=2000, currency="EUR", by="mia")
+    assert story.exceptions() == []
     story.closed()
 
 

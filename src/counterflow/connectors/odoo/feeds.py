@@ -2,23 +2,26 @@
 
 Polled by `write_date` (Community sends no webhooks). A sweep starts a little before the last one ended, because a slow
 transaction commits rows with an older date; within a sweep the pages follow each other by second, so a second is read
-again rather than cut in two.
+again rather than cut in two. What is deleted leaves no row: the cursor remembers the documents that were told last, and
+each sweep asks which of them are still there.
 """
 
 import json
 import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from counterflow.connectors.odoo.session import Odoo
-from counterflow.core.facts import DocumentMoved, Fact
+from counterflow.core.facts import Counted, DocumentMoved, Fact
 from counterflow.core.ids import fact_id
 from counterflow.core.money import MoneyError, number_to_minor
 from counterflow.sdk.connector import Page
 from counterflow.sdk.outcomes import Malformed, NotFound, Rejected
 
 FEED = "documents"
+WATCHED_MOST = 300  # documents of one kind whose deletion is noticed: the ones that changed last
 _KEY = re.compile(r"cf\.(ef_[0-9a-z]{26})(_\d+)?")
 Row = dict[str, Any]
 
@@ -45,8 +48,8 @@ SOURCES = (
     Source(
         "stock.picking",
         "receive_goods",
-        (["return_id", "!=", False],),
-        ("name", "state", "sale_id", "date_done", "move_ids", "write_uid"),
+        (["location_id.usage", "=", "customer"],),
+        ("name", "state", "sale_id", "return_id", "date_done", "write_uid"),
         {"done": "posted", "cancel": "cancelled"},
     ),
     Source(
@@ -74,17 +77,22 @@ async def fetch(odoo: Odoo, feed: str, ref: str) -> list[Fact]:
 
 
 async def pull(odoo: Odoo, cursor: str, lag_seconds: int) -> Page:
-    """The next page of all three models. The cursor is JSON: the last second read per model, whether it goes on, and
-    how many rows that second needs (more than a page may change at once)."""
+    """The next page of all three models. The cursor is JSON: the last second read per model, whether it goes on, how
+    many rows that second needs (more than a page may change at once), and the ids that were told last."""
     state: dict[str, Any] = json.loads(cursor) if cursor else {}
     size = odoo.config.page_size
     items: list[Fact] = []
     after: dict[str, Any] = {}
     for source in SOURCES:
-        seen, more, limit = state.get(source.model, ("", False, size))
+        seen, more, limit, *rest = state.get(source.model, ("", False, size))
+        watched: list[int] = rest[0] if rest else []  # a cursor from before has none
         if more is False and any(entry[1] for entry in state.values()):
-            after[source.model] = [seen, False, size]  # this model is read; another one still goes on
+            after[source.model] = [seen, False, size, watched]  # this model is read; another one still goes on
             continue
+        if not more and watched:
+            gone = await _gone(odoo, source, watched)
+            items += [_deleted(odoo, source, id) for id in gone]
+            watched = [id for id in watched if id not in gone]
         start = seen if more or not seen else _earlier(seen, lag_seconds)
         domain = [*source.domain, *([["write_date", ">=", start]] if start else [])]
         rows = await odoo.client.search(
@@ -94,8 +102,23 @@ async def pull(odoo: Odoo, cursor: str, lag_seconds: int) -> Page:
         last = max(seen, rows[-1]["write_date"]) if rows else seen
         full = len(rows) == limit
         stuck = full and rows[-1]["write_date"] == rows[0]["write_date"]
-        after[source.model] = [rows[-1]["write_date"] if full else last, full, limit * 2 if stuck else size]
+        told = [row["id"] for row in rows]
+        watched = [*(id for id in watched if id not in told), *told][-WATCHED_MOST:]
+        after[source.model] = [rows[-1]["write_date"] if full else last, full, limit * 2 if stuck else size, watched]
     return Page(tuple(items), json.dumps(after), any(entry[1] for entry in after.values()))
+
+
+async def _gone(odoo: Odoo, source: Source, watched: list[int]) -> list[int]:
+    there = await odoo.client.ask(source.model, "search", domain=[["id", "in", watched]])
+    return sorted(set(watched) - set(there))
+
+
+def _deleted(odoo: Odoo, source: Source, id: int) -> Fact:
+    """Somebody deleted it. Nobody knows who and when: only its reference leads to its case."""
+    ref, now = odoo.ref(source.model, id), odoo.now()
+    body = DocumentMoved(ref, source.posting, "cancelled", version=int(now.timestamp()))
+    id_ = fact_id(odoo.connection, "DocumentMoved", ref, "deleted")
+    return Fact(id_, odoo.connection, now, now, (ref,), body, "erp_user", adapter=odoo.adapter)
 
 
 def _minor(amount: float, currency: str, ref: str) -> int:
@@ -117,9 +140,11 @@ async def _facts(odoo: Odoo, source: Source, rows: list[Row]) -> list[Fact]:
     orders = await _orders(odoo, source, rows)
     people = await _named(odoo, "res.users", {row["write_uid"] for row in rows if row["write_uid"]})
     currencies = await _named(odoo, "res.currency", {row["currency_id"] for row in rows if row.get("currency_id")})
-    moves = await _moves(odoo, rows)
+    held = await _pieces(odoo, source, ids)
     facts = []
     for row in rows:
+        if "sale_id" in row and not (row["sale_id"] or row["return_id"]):
+            continue  # goods that came in without a sale: a till's, or a piece too many
         ours = _KEY.fullmatch(str(names.get(str(row["id"])) or ""))
         state = source.states.get(row["state"], "drafted")
         if row.get("payment_state") in ("paid", "in_payment", "reversed") and state == "posted":
@@ -130,7 +155,8 @@ async def _facts(odoo: Odoo, source: Source, rows: list[Row]) -> list[Fact]:
         ref = odoo.ref(source.model, row["id"])
         # By its order alone one of ours would be taken for a stranger's by another case over the same order.
         key_refs = (f"effect:{ours.group(1)}",) if ours else ()
-        sku, quantity = moves.get(row["id"], ("", 0))
+        pieces = held.get(row["id"], ())
+        alone = pieces[0] if len({piece.sku for piece in pieces}) == 1 else Counted("", 0)
         body = DocumentMoved(
             document_ref=ref,
             posting=source.posting,
@@ -141,8 +167,9 @@ async def _facts(odoo: Odoo, source: Source, rows: list[Row]) -> list[Fact]:
             currency=currency,
             accounting_on=str(row.get("date") or row.get("date_done") or "")[:10],
             by=people.get(row["write_uid"] or 0, ""),
-            sku=sku,
-            quantity=quantity,
+            sku=alone.sku,
+            quantity=sum(piece.quantity for piece in pieces) if alone.sku else 0,
+            pieces=pieces,
         )
         facts.append(
             Fact(
@@ -203,13 +230,27 @@ async def _named(odoo: Odoo, model: str, ids: set[int]) -> dict[int, str]:
     return {row["id"]: str(row["name"]) for row in await odoo.client.read(model, sorted(ids), ["name"])} if ids else {}
 
 
-async def _moves(odoo: Odoo, rows: list[Row]) -> dict[int, tuple[str, int]]:
-    """Transfer -> (SKU, quantity) where it holds one kind of thing."""
-    single = {row["move_ids"][0]: row["id"] for row in rows if len(row.get("move_ids", ())) == 1}
-    if not single:
+async def _pieces(odoo: Odoo, source: Source, ids: list[int]) -> dict[int, tuple[Counted, ...]]:
+    """Transfer -> what it holds."""
+    if source.model != "stock.picking":
         return {}
-    moves = await odoo.client.read("stock.move", sorted(single), ["product_id", "quantity"])
+    fields = ["picking_id", "product_id", "quantity", "lot_id"]
+    lines = await odoo.client.search("stock.move.line", [["picking_id", "in", ids]], fields, order="id")
     key = odoo.config.product_key
-    products = await odoo.client.read("product.product", sorted({m["product_id"] for m in moves}), [key])
-    skus = {row["id"]: str(row[key] or "") for row in products}
-    return {single[m["id"]]: (skus.get(m["product_id"], ""), int(m["quantity"])) for m in moves}
+    products = {
+        row["id"]: (str(row[key] or ""), row["tracking"])
+        for row in await odoo.client.read(
+            "product.product", sorted({m["product_id"] for m in lines}), [key, "tracking"]
+        )
+    }
+    lots = await _named(odoo, "stock.lot", {line["lot_id"] for line in lines if line["lot_id"]})
+    found: dict[int, Counter[tuple[str, str, str]]] = {}
+    for line in lines:
+        sku, tracking = products.get(line["product_id"], ("", "none"))
+        lot = lots.get(line["lot_id"] or 0, "")
+        thing = (sku, lot if tracking == "serial" else "", lot if tracking == "lot" else "")
+        found.setdefault(line["picking_id"], Counter())[thing] += int(line["quantity"])
+    return {
+        id: tuple(Counted(sku, quantity, serial, lot) for (sku, serial, lot), quantity in things.items())
+        for id, things in found.items()
+    }

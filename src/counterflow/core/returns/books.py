@@ -16,7 +16,7 @@ from counterflow.core.effects import (
     ReceiveGoods,
     ReverseRefundPayment,
 )
-from counterflow.core.facts import DocumentMoved
+from counterflow.core.facts import DocumentMoved, Fact
 from counterflow.core.ids import make_id
 from counterflow.core.returns.credit import credit_notes
 from counterflow.core.returns.dispose import rma
@@ -95,6 +95,7 @@ def _posting(work: Work, effect: Effect) -> None:
 
 def _documents(work: Work) -> None:
     """Apply what the ERP tells of documents of ours; those of others are adopted where they are needed."""
+    told: dict[str, tuple[Posting, Fact, DocumentMoved]] = {}  # the newest statement over an amount
     for fact in work.facts:
         body = fact.body
         if not isinstance(body, DocumentMoved) or body.document_ref in work.foreign:
@@ -112,9 +113,23 @@ def _documents(work: Work) -> None:
                 ours.move("reversed", fact.occurred_at)
                 ours.cancelled_by = body.by or "a person"
         elif body.state in ("posted", "applied", "drafted"):
+            alone = ours.document_ref == body.document_ref  # an effect may have several documents, each with a part
+            if alone and body.state != "drafted" and ours.amount_minor and body.amount_minor:
+                told[body.document_ref] = ours, fact, body
             ours.move("posted" if body.state == "applied" else body.state, fact.occurred_at)
             ours.document_ref = ours.document_ref or body.document_ref
             ours.accounting_on = body.accounting_on or ours.accounting_on
+    for ours, fact, body in told.values():
+        if body.amount_minor != ours.amount_minor:
+            work.trouble(
+                "document_edited",
+                body.document_ref,
+                f"{ours.kind.replace('_', ' ')} {ours.document_name or body.document_ref} was changed in the ERP by "
+                f"{body.by or 'a person'}: it stands over {body.amount_minor} and not {ours.amount_minor} minor units; "
+                "set it right there, or resolve this with the reason",
+                abs(body.amount_minor - ours.amount_minor),
+                fact.occurred_at,
+            )
     for posting in work.postings.values():
         if posting.state == "reversed" and posting.cancelled_by:
             work.trouble(
@@ -129,7 +144,9 @@ def _documents(work: Work) -> None:
 
 
 def _is(posting: Posting, body: DocumentMoved) -> bool:
-    same_document = bool(posting.document_ref) and posting.document_ref == body.document_ref
+    """By our key, or as one of the posting's documents: `erp:document:account.move,1,2` are two."""
+    mine, theirs = posting.document_ref.split(","), body.document_ref.split(",")
+    same_document = bool(posting.document_ref) and (mine == theirs or (mine[0] == theirs[0] and theirs[-1] in mine[1:]))
     return same_document or bool(body.key and posting.effect_id == body.key)
 
 
@@ -159,7 +176,9 @@ def _payments(work: Work) -> None:
     for leg in work.legs.values():
         paid = booked.get(leg.leg_id)
         note = _note_for(work, leg, notes)
-        if paid is None and leg.state in LEG_PAID and note is not None:
+        if paid is None and leg.state in LEG_PAID and note is not None and (by_hand := _paid_by_hand(work, leg)):
+            booked[leg.leg_id] = by_hand
+        elif paid is None and leg.state in LEG_PAID and note is not None:
             work.plan(
                 PostRefundPayment(
                     leg_id=leg.leg_id,
@@ -192,6 +211,25 @@ def _payments(work: Work) -> None:
                 "the refund came back after it had succeeded: undo its payment",
                 scope=scope,
             )
+
+
+def _paid_by_hand(work: Work, leg: Leg) -> Posting | None:
+    """A payment of just this amount that a person booked stands for ours (edge case 87)."""
+    taken = {posting.document_ref for posting in work.postings.values()}
+    for document_ref, fact in work.foreign.items():
+        body = fact.body
+        if not isinstance(body, DocumentMoved) or body.posting != "refund_payment" or document_ref in taken:
+            continue
+        if body.state not in ("posted", "applied") or body.amount_minor != leg.amount_minor:
+            continue
+        posting = Posting(document_ref, "refund_payment", leg.leg_id, "found_existing", fact.occurred_at)
+        posting.amount_minor, posting.document_ref, posting.origin = leg.amount_minor, document_ref, "erp_user"
+        posting.accounting_on = body.accounting_on
+        posting.move("posted", fact.occurred_at)
+        work.postings[document_ref] = posting
+        work.because.append(f"{document_ref} was booked in the ERP by {body.by or 'a person'}: adopted, no second one")
+        return posting
+    return None
 
 
 def _came_back(leg: Leg) -> bool:

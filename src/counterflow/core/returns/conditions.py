@@ -105,7 +105,8 @@ def _goods(work: Work, unit: Unit) -> None:
         work.trouble(
             "lot_swap",
             unit.unit_id,
-            f"lot {unit.lot} of {unit.sku} came back, {unit.lot_sold} is on the delivery: swap the two on record",
+            f"lot {unit.lot} of {unit.sku} came back, {unit.lot_sold} is on the delivery: they are swapped on record "
+            "with the receipt; find out how it was picked",
         )
     _identity(work, unit)
 

@@ -5,7 +5,7 @@ the unit should be, the next effect is planned. A corrected disposition is there
 """
 
 from counterflow.core.effects import Effect, InstructDisposition, MoveGoods, ReceiveGoods, StockItem
-from counterflow.core.facts import DocumentMoved
+from counterflow.core.facts import Counted, DocumentMoved
 from counterflow.core.inventory.locations import RECEIVED_INTO, StockOperation, operation_for
 from counterflow.core.policy import Review
 from counterflow.core.returns.authorise import ask, inputs_of, row_of
@@ -82,8 +82,12 @@ def _adopt_receipts(work: Work) -> None:
         body = fact.body
         if not isinstance(body, DocumentMoved) or body.posting != "receive_goods" or body.state == "cancelled":
             continue
-        free = (u for u in work.units.values() if u.unit_id not in booked and not u.erp_location)
-        mine = [u for u in free if _to_book(u) and u.sku == body.sku][: body.quantity or None]
+        free = [u for u in work.units.values() if u.unit_id not in booked and not u.erp_location and _to_book(u)]
+        mine: list[Unit] = []
+        for piece in body.pieces or (Counted(body.sku, body.quantity),):
+            same = (piece.serial, "") if piece.serial else ()  # a serial fits its own unit, or one that has none
+            alike = [u for u in free if u not in mine and u.sku == piece.sku and (not same or u.serial in same)]
+            mine += alike[: piece.quantity or None]
         if not mine:
             continue
         subject = ",".join(u.unit_id for u in mine)

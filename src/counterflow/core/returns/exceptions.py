@@ -64,6 +64,7 @@ CLASSES: dict[str, Class] = {
     "wrong_currency": Class("high", "finance", 24, "amounts-differ"),
     "effect_stopped": Class("high", "operations", 8, "effect-stopped", ("retry", "discard", "resolve")),
     "document_cancelled": Class("high", "finance", 48, "document-cancelled"),
+    "document_edited": Class("high", "finance", 48, "document-cancelled"),
     "foreign_document": Class("medium", "finance", 72, "document-made-by-hand"),
     "over_credited": Class("high", "finance", 48, "document-made-by-hand"),
     "settlement_overdue": Class("medium", "finance", 72, "settlement-overdue"),

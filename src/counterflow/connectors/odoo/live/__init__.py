@@ -29,7 +29,7 @@ from counterflow.sdk.simulator import Clock, World
 from counterflow.sdk.testing import Result
 from counterflow.sdk.testing.check import Target
 
-GROUPS = ("goods", "books", "faults")
+GROUPS = ("goods", "books", "upstream", "faults")
 
 
 def points(only: str = "") -> list[Point]:

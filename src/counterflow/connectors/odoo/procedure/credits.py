@@ -47,6 +47,15 @@ def groups_of(op, sale, left):
     for line in op["lines"]:
         (goods if line["quantity"] else money).append(line)
     for line in goods + money:
+        rest = 0
+        for row in of_product(billed, line["product"]):
+            rest += left[row["id"]]
+        if line["quantity"] > rest and of_product(billed, line["product"]):
+            raise refusal(
+                "over_credit",
+                f"{line['quantity']} x {line['text']} cannot be credited: of what {sale['name']} was invoiced for only "
+                f"{rest:g} are not credited yet; look at its credit notes in Odoo, or invoice the rest, then retry",
+            )
         for part, row in spread(line, of_product(billed, line["product"]), left):
             first = billed[0]
             for id in groups:
