@@ -1,6 +1,6 @@
 # Counterflow. Needs Python 3.11+ (with venv) and make; everything else is installed into .venv, by hash.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev counterparts demo soak test bench lint docs connector lock
+.PHONY: help setup setup-dev counterparts demo soak simulate test bench lint docs connector lock
 .DELETE_ON_ERROR:
 
 VENV := .venv
@@ -24,6 +24,9 @@ demo: $(VENV)/.runtime  ## run every storyline against the simulated retail worl
 
 soak: $(VENV)/.runtime  ## kill -9 everything at random while the storylines run, and show that the proof holds
 	$(BIN)/python -m counterflow.sandbox.soak $(ARGS)
+
+simulate: $(VENV)/.runtime  ## try to refute the promises by seed (ARGS="--seeds 0..1000"), everything that can fail included
+	$(BIN)/counterflow simulate run $(ARGS)
 
 test: $(VENV)/.dev $(if $(CI),$(COUNTERPARTS)/.ready)  ## run the tests (ARGS="tests/store -k lock" for some of them)
 	$(BIN)/pytest $(ARGS)

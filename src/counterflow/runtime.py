@@ -36,6 +36,8 @@ from counterflow.store.pool import Pool, make_pool
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from counterflow.api.services import Services
+
 logger = structlog.get_logger(__name__)
 
 
@@ -168,6 +170,12 @@ def make_intake(runtime: Runtime) -> Intake:
 def make_api(runtime: Runtime) -> "FastAPI":
     """The API over this runtime; its lifespan runs intake's committers."""
     from counterflow.api.app import make_app
+
+    return make_app(make_services(runtime))
+
+
+def make_services(runtime: Runtime) -> "Services":
+    """What the API works with."""
     from counterflow.api.services import Account, Services
 
     accounts = {
@@ -180,7 +188,7 @@ def make_api(runtime: Runtime) -> "FastAPI":
         )
         for name, each in runtime.configuration.connections.items()
     }
-    services = Services(
+    return Services(
         runtime.pool,
         make_intake(runtime),
         runtime.setting,
@@ -189,7 +197,6 @@ def make_api(runtime: Runtime) -> "FastAPI":
         secret.load_or_create(runtime.settings.home),
         runtime.settings.max_body_bytes,
     )
-    return make_app(services)
 
 
 async def run_worker(settings: Settings) -> None:

@@ -43,8 +43,17 @@ def caller_of(request: Request) -> Caller:
     return found
 
 
-The = Annotated[Services, Depends(services)]
-Who = Annotated[Caller, Depends(caller_of)]
+async def _services(request: Request) -> Services:
+    return services(request)
+
+
+async def _caller(request: Request) -> Caller:
+    return caller_of(request)
+
+
+# Coroutines: a plain function would be run in a thread, for each request anew.
+The = Annotated[Services, Depends(_services)]
+Who = Annotated[Caller, Depends(_caller)]
 
 
 async def _idempotency_key(

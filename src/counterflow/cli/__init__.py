@@ -23,6 +23,7 @@ app = App(
 # command -> where it lives, and its line on the help page: nothing is loaded until it is called
 COMMANDS = {
     "demo": ("demo:demo", "Tell the storylines in a simulated world and prove the sums."),
+    "simulate": ("simulate:app", "Try to refute the promises: every failure, under a virtual clock, by seed."),
     "init": ("init:init", "Make a new installation: configuration, policies, keys."),
     "serve": ("run:serve", "Run the API, and workers beside it."),
     "worker": ("run:worker", "Run one worker."),

@@ -39,6 +39,7 @@ class CaseDrain:
     handlers: Mapping[str, Handler] = field(default_factory=dict)
     cache: Cache = field(default_factory=Cache)
     batch: int = BATCH
+    breath_seconds: float = BREATH_SECONDS
     facts: int = 0  # taken by this worker, for its metrics
     parked: int = 0
 
@@ -92,7 +93,7 @@ class CaseDrain:
             breath = time.perf_counter()
             for item in items:
                 batch.take(item)
-                if time.perf_counter() - breath > BREATH_SECONDS:
+                if time.perf_counter() - breath > self.breath_seconds:
                     await asyncio.sleep(0)
                     breath = time.perf_counter()
             added = await commit.write(conn, batch, unreadable)

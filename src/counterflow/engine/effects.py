@@ -7,7 +7,7 @@ into what it is: unknown.
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,6 +68,7 @@ class EffectDrain:
     turn: int = 0
     grace_seconds: float = 0.0  # how long calls may still take when `run` is cancelled
     row: connections.ConnectionRow | None = None
+    new_lease: Callable[[], str] = lambda: uuid4().hex
 
     async def run(self) -> None:
         """Until cancelled. Whatever may make more effects due or free a slot sets `wake`."""
@@ -129,7 +130,7 @@ class EffectDrain:
                 if len(due) >= per_class:
                     self.wake.set()  # there may be more of a class
                 chosen = choose(due, free, lambda kind: 1 if allowed == 1 else self.support(kind).batch, self.turn)
-                leases = [(c.effect_id, lease) for group in chosen for lease in [uuid4().hex] for c in group]
+                leases = [(c.effect_id, lease) for group in chosen for lease in [self.new_lease()] for c in group]
                 claimed = await effects.claim(conn, leases, self.worker, now) if leases else {}
                 groups = [[claimed[c.effect_id] for c in group if c.effect_id in claimed] for group in chosen]
         groups = [group for group in groups if group]
@@ -283,7 +284,7 @@ async def recover(pool: Pool, connectors: dict[str, Connector], worker: str, now
     """Effects that dead workers were sending: what can be repeated goes out again, the rest is unknown; how many."""
     total = 0
     async with pool.connection() as conn:
-        for dead in await effects.sending_workers(conn) - {worker}:
+        for dead in sorted(await effects.sending_workers(conn) - {worker}):
             async with conn.transaction():
                 if not await effects.is_dead(conn, dead):
                     continue

@@ -117,8 +117,7 @@ class Worker:
         self.dirty = asyncio.Queue()
         self.queued, self.draining, self.again, self.pulling = set(), set(), set(), set()
         async with await connect(self.url) as control, contextlib.AsyncExitStack() as stack:
-            await control.execute("SELECT pg_advisory_lock(%s, %s)", (LOCK_WORKER, lock_number(self.worker_id)))
-            await control.execute(f"LISTEN {CHANNEL}")
+            await self.sign_in(control)
             drains = [await stack.enter_async_context(await connect(self.url)) for _ in range(self.drainers)]
             sweeps = await stack.enter_async_context(await connect(self.url))
             async with asyncio.TaskGroup() as group:
@@ -129,32 +128,45 @@ class Worker:
                 for pump in self.pumps.values():
                     group.create_task(pump.run())
 
+    async def sign_in(self, control: AsyncConnection) -> None:
+        """Hold the lock by which others know that this worker lives, and listen. Both end with the connection."""
+        await control.execute("SELECT pg_advisory_lock(%s, %s)", (LOCK_WORKER, lock_number(self.worker_id)))
+        await control.execute(f"LISTEN {CHANNEL}")
+
     # ---- waking ------------------------------------------------------------------------------------------------------
 
     async def _listen(self, conn: AsyncConnection) -> None:
         async for note in conn.notifies():
-            kind, _, name = note.payload.partition(":")
-            if kind == "s":
-                self._wake_shard(int(name))
-            elif kind == "t":
-                self.sweep_now.set()
-            elif name in self.pumps:
-                self.pumps[name].wake.set()
+            self.hear(note.payload)
         raise psycopg.OperationalError("the connection that listens has ended")
+
+    def hear(self, payload: str) -> None:
+        """A notification: who has work now."""
+        kind, _, name = payload.partition(":")
+        if kind == "s":
+            self._wake_shard(int(name))
+        elif kind == "t":
+            self.sweep_now.set()
+        elif name in self.pumps:
+            self.pumps[name].wake.set()
+
+    async def look(self, conn: AsyncConnection) -> list[tuple[str, str]]:
+        """One sweep: wake whoever has work, recover what dead workers left; the feeds that are due."""
+        for shard in await sweep(conn, self.clock):
+            self._wake_shard(shard)
+        for name in await effects.due_connections(conn, list(self.pumps), self.clock()):
+            self.pumps[name].wake.set()
+        await recover(self.pool, dict(self.connectors), self.worker_id, self.clock())
+        for duty in self.duties:
+            await duty(conn, self.clock())
+        due = await cursors.due(conn, self.clock()) if self.pullers else ()
+        return [feed for feed in due if feed in self.pullers and feed not in self.pulling]
 
     async def _sweeps(self, conn: AsyncConnection, group: asyncio.TaskGroup) -> None:
         while True:
-            for shard in await sweep(conn, self.clock):
-                self._wake_shard(shard)
-            for name in await effects.due_connections(conn, list(self.pumps), self.clock()):
-                self.pumps[name].wake.set()
-            for feed in await cursors.due(conn, self.clock()) if self.pullers else ():
-                if feed in self.pullers and feed not in self.pulling:
-                    self.pulling.add(feed)
-                    group.create_task(self._pull(feed))
-            await recover(self.pool, dict(self.connectors), self.worker_id, self.clock())
-            for duty in self.duties:
-                await duty(conn, self.clock())
+            for feed in await self.look(conn):
+                self.pulling.add(feed)
+                group.create_task(self._pull(feed))
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.sweep_now.wait(), SWEEP_SECONDS)
             self.sweep_now.clear()

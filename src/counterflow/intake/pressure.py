@@ -1,6 +1,7 @@
 """Back-pressure: how full the tables are, read once a second, so that intake says "later" before anything is lost."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 from counterflow.store import effects, inbox
@@ -43,13 +44,14 @@ class Pressure:
     full: dict[str, int] = field(default_factory=dict)  # what is full -> how much waits there
     read_at: float = float("-inf")
     pause: float = REFRESH_SECONDS
+    seconds: Callable[[], float] = time.monotonic
 
     async def check(self) -> None:
         """Raise Busy when a bound is reached. Reads at most once a second, and counts no further than the bound."""
-        if time.monotonic() - self.read_at >= self.pause:
-            self.read_at = started = time.monotonic()
+        if self.seconds() - self.read_at >= self.pause:
+            self.read_at = started = self.seconds()
             await self.refresh()
-            self.pause = max(REFRESH_SECONDS, COST_MOST * (time.monotonic() - started))
+            self.pause = max(REFRESH_SECONDS, COST_MOST * (self.seconds() - started))
         if self.full:
             what = max(self.full, key=lambda name: RETRY_AFTER[name])
             raise Busy(f"{self.full[what]} wait in {what}", RETRY_AFTER[what])

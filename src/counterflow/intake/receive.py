@@ -4,7 +4,7 @@ Answers come after the commit. Concurrent deliveries share one: a committer take
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -66,6 +66,7 @@ class Intake:
     clock: Clock
     pressure: Pressure
     body_bytes_most: int = BODY_BYTES_MOST
+    new_id: Callable[[], str] = lambda: uuid7().hex
     waiting: list[Job] = field(init=False, default_factory=list)
     arrived: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     committers: list["asyncio.Task[None]"] = field(init=False, default_factory=list)
@@ -98,7 +99,7 @@ class Intake:
             await self._reject(delivery, error)
             raise
         await self.pressure.check()
-        return await self._enqueue(*translated(connector, delivery, f"dl_{uuid7().hex}"))
+        return await self._enqueue(*translated(connector, delivery, f"dl_{self.new_id()}"))
 
     async def tell(self, facts: Sequence[Fact]) -> Receipt:
         """Facts from people and programs of ours (API, console): stored when this returns. Raises Busy."""

@@ -70,3 +70,15 @@ def odoo_products() -> list[dict[str, Any]]:
         goods.append(item)
     shipping = {"sku": "SHIPPING", "name": "Shipping", "price": 5, "type": "service", "taxes": ["19% incl."]}
     return [*goods, shipping]
+
+
+def founding() -> list[tuple[str, str, dict[str, Any]]]:
+    """(system, act, payload) of everything that is there before the first story."""
+    rates = {name: rate for name, rate in RATES.items() if name != CURRENCY}
+    company = {"currency": CURRENCY, "provider": {"name": "Stripe", "code": "STRIP"}, "stores": ["Store 1"]}
+    others = {"payment_intent": OTHERS_PAYMENT, "amount_minor": OTHERS_MINOR, "currency": CURRENCY.lower()}
+    return [
+        ("odoo", "seed_company", {**company, "rates": rates}),
+        ("odoo", "seed_products", {"products": odoo_products()}),
+        ("psp", "pay", others),
+    ]

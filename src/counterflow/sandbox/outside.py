@@ -5,7 +5,9 @@ python -m counterflow.sandbox.outside <home> <port> <port of the API> <seed>
 
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import uvicorn
 from starlette.applications import Starlette
@@ -21,6 +23,8 @@ from counterflow.sandbox import real_medusa, real_odoo
 from counterflow.sandbox.estate import SECRETS
 from counterflow.sdk.simulator import Chaos, Clock, World, together
 
+Maker = Callable[[World], Starlette]
+
 # Every message of every story is late, some twice, some in the wrong order.
 CHAOS = Chaos(duplicate=0.15, reorder_seconds=20.0, jitter_seconds=5.0)
 
@@ -31,7 +35,6 @@ def create_outside(home: Path, port: int, api_port: int, *, seed: int) -> Starle
     real, medusa = real_odoo.given(), real_medusa.given()
     # A real Odoo outlives this world: its documents are told from those of other worlds by their numbers.
     first = int(time.time()) % 100_000_000 if real else 0
-    base, hooks = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{api_port}/webhooks"
 
     def world(name: str) -> World:
         folder = home / "outside"
@@ -40,51 +43,61 @@ def create_outside(home: Path, port: int, api_port: int, *, seed: int) -> Starle
         made.chaos = CHAOS
         return made
 
-    return together(
-        {
-            "shop": real_medusa.create_app(world("shop"), medusa)
-            if medusa
-            else shopify(
-                world("shop"),
-                access_token=SECRETS["shop_token"],
-                api_secret=SECRETS["shop_secret"],
-                webhook_url=f"{hooks}/shop",
-                locations=("Warehouse", "Store 1"),
-            ),
-            "psp": stripe(
-                world("psp"),
-                api_key=SECRETS["psp_key"],
-                webhook_url=f"{hooks}/psp",
-                webhook_secret=SECRETS["psp_secret"],
-                bank_url=f"{base}/bank/_sim/do/credit",
-            ),
-            "bank": bank(
-                world("bank"),
-                api_token=SECRETS["bank_token"],
-                webhook_url=f"{hooks}/bank",
-                webhook_secret=SECRETS["bank_secret"],
-            ),
-            "odoo": real_odoo.create_app(world("odoo"), real, home)
-            if real
-            else odoo(world("odoo"), keys={SECRETS["odoo_key"]: "integration"}, database="odoo19"),
-            "till-1": pos(
-                world("till-1"),
-                store="store-1",
-                till="till-1",
-                token=SECRETS["till_token"],
-                secret=SECRETS["till_secret"],
-                webhook_url=f"{hooks}/till-1",
-            ),
-            "wms": warehouse(
-                world("wms"),
-                site="wh-1",
-                token=SECRETS["wms_token"],
-                secret=SECRETS["wms_secret"],
-                webhook_url=f"{hooks}/wms",
-            ),
-            "mail": notify(world("mail"), secret=SECRETS["mail_secret"]),
-        }
-    )
+    instead: dict[str, Maker] = {}
+    if medusa:
+        instead["shop"] = lambda world: real_medusa.create_app(world, medusa)
+    if real:
+        instead["odoo"] = lambda world: real_odoo.create_app(world, real, home)
+    return together(simulators(world, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{api_port}/webhooks", instead))
+
+
+def simulators(
+    world: Callable[[str], World], base: str, hooks: str, instead: Mapping[str, Maker] = MappingProxyType({})
+) -> dict[str, Starlette]:
+    """Every simulator of the estate by its connection's name; they are reached under `base`, and tell us at `hooks`.
+
+    `instead`: what stands in the place of some of them.
+    """
+    makers: dict[str, Maker] = {
+        "shop": lambda world: shopify(
+            world,
+            access_token=SECRETS["shop_token"],
+            api_secret=SECRETS["shop_secret"],
+            webhook_url=f"{hooks}/shop",
+            locations=("Warehouse", "Store 1"),
+        ),
+        "psp": lambda world: stripe(
+            world,
+            api_key=SECRETS["psp_key"],
+            webhook_url=f"{hooks}/psp",
+            webhook_secret=SECRETS["psp_secret"],
+            bank_url=f"{base}/bank/_sim/do/credit",
+        ),
+        "bank": lambda world: bank(
+            world,
+            api_token=SECRETS["bank_token"],
+            webhook_url=f"{hooks}/bank",
+            webhook_secret=SECRETS["bank_secret"],
+        ),
+        "odoo": lambda world: odoo(world, keys={SECRETS["odoo_key"]: "integration"}, database="odoo19"),
+        "till-1": lambda world: pos(
+            world,
+            store="store-1",
+            till="till-1",
+            token=SECRETS["till_token"],
+            secret=SECRETS["till_secret"],
+            webhook_url=f"{hooks}/till-1",
+        ),
+        "wms": lambda world: warehouse(
+            world,
+            site="wh-1",
+            token=SECRETS["wms_token"],
+            secret=SECRETS["wms_secret"],
+            webhook_url=f"{hooks}/wms",
+        ),
+        "mail": lambda world: notify(world, secret=SECRETS["mail_secret"]),
+    }
+    return {name: make(world(name)) for name, make in {**makers, **instead}.items()}
 
 
 if __name__ == "__main__":

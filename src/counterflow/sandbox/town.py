@@ -185,9 +185,5 @@ async def open_town(home: Path, *, workers: int = 1, seed: int = SEED) -> AsyncI
 
 async def found(stage: Stage) -> None:
     """The ERP's company and goods; a world that has them is left as it is."""
-    company = {"currency": estate.CURRENCY, "provider": {"name": "Stripe", "code": "STRIP"}, "stores": ["Store 1"]}
-    rates = {name: rate for name, rate in estate.RATES.items() if name != estate.CURRENCY}
-    await stage.act("odoo", "seed_company", **company, rates=rates)
-    await stage.act("odoo", "seed_products", products=estate.odoo_products())
-    others = {"payment_intent": estate.OTHERS_PAYMENT, "amount_minor": estate.OTHERS_MINOR}
-    await stage.act("psp", "pay", currency=estate.CURRENCY.lower(), **others)
+    for system, act, payload in estate.founding():
+        await stage.act(system, act, **payload)

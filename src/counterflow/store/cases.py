@@ -68,6 +68,7 @@ async def load(
         WHERE root_sale IN (SELECT root_sale FROM cases WHERE case_id = ANY(%(ids)s::text[])
                             UNION SELECT unnest(%(roots)s::text[]))
           AND root_sale <> ''
+        ORDER BY case_id
         """,
         {"ids": array(case_ids), "sales": array(sales), "roots": array(roots)},
         prepare=True,

@@ -27,7 +27,9 @@ async def ensure(conn: AsyncConnection, connection: str, feed: str, now: datetim
 
 async def due(conn: AsyncConnection, now: datetime) -> list[tuple[str, str]]:
     """(connection, feed) of all that should be pulled."""
-    found = await conn.execute("SELECT connection, feed FROM pulls WHERE due_at <= %s", (now,), prepare=True)
+    found = await conn.execute(
+        "SELECT connection, feed FROM pulls WHERE due_at <= %s ORDER BY due_at, connection, feed", (now,), prepare=True
+    )
     return [(row[0], row[1]) for row in await found.fetchall()]
 
 

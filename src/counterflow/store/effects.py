@@ -127,7 +127,7 @@ async def candidates(conn: AsyncConnection, connection: str, now: datetime, per_
                                                  AND d.status NOT IN ('done', 'discarded')))
               AND (e.scope = '' OR NOT EXISTS (SELECT 1 FROM effects b WHERE b.scope = e.scope AND b.scope <> ''
                                                AND b.connection = e.connection AND b.status IN ('sending', 'unknown')))
-            ORDER BY e.decided_at LIMIT %(limit)s) p
+            ORDER BY e.decided_at, e.effect_id LIMIT %(limit)s) p
         """,
         {"classes": len(PRIORITY_CLASSES) - 1, "connection": connection, "now": now, "limit": per_class},
         prepare=True,
@@ -161,13 +161,13 @@ async def claim_to_look(
         f"""
         UPDATE effects e SET not_before = %s FROM (
             SELECT effect_id FROM effects WHERE connection = %s AND status IN ('unknown', 'accepted')
-            AND not_before <= %s ORDER BY not_before LIMIT %s FOR UPDATE SKIP LOCKED) due
+            AND not_before <= %s ORDER BY not_before, effect_id LIMIT %s FOR UPDATE SKIP LOCKED) due
         WHERE e.effect_id = due.effect_id RETURNING {_CLAIMED}
         """,
         (again_at, connection, now, limit),
         prepare=True,
     )
-    return [_claimed(row) for row in await found.fetchall()]
+    return sorted((_claimed(row) for row in await found.fetchall()), key=lambda claimed: claimed.effect.effect_id)
 
 
 async def record(conn: AsyncConnection, results: Sequence[Result]) -> dict[str, int]:
@@ -293,7 +293,9 @@ async def is_dead(conn: AsyncConnection, worker: str) -> bool:
 async def sent_by(conn: AsyncConnection, worker: str) -> list[Claimed]:
     """What it was sending when it died, locked."""
     found = await conn.execute(
-        f"SELECT {_CLAIMED} FROM effects e WHERE e.status = 'sending' AND e.worker = %s FOR UPDATE", (worker,)
+        f"SELECT {_CLAIMED} FROM effects e WHERE e.status = 'sending' AND e.worker = %s "
+        "ORDER BY e.effect_id FOR UPDATE",
+        (worker,),
     )
     return [_claimed(row) for row in await found.fetchall()]
 

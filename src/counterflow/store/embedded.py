@@ -31,7 +31,7 @@ import signal
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
 from types import TracebackType
@@ -78,10 +78,11 @@ class Embedded:
         self.stop(self.home)
 
     @staticmethod
-    def start(home: Path) -> str:
+    def start(home: Path, **settings: str) -> str:
         """Start the server of `home` unless it runs, and return its URL once it accepts connections.
 
-        Any number of processes may call this at once. Raises EmbeddedError.
+        `settings` are of PostgreSQL, over ours: a simulation needs no durability. Any number of processes may call this
+        at once. Raises EmbeddedError.
         """
         data = home / "postgres"
         with _refusals(home):
@@ -97,7 +98,7 @@ class Embedded:
                     if process and process.poll() is not None:
                         raise EmbeddedError(f"PostgreSQL in {home} ended:\n{_tail(home)}\nMend that, then try again.")
                     if not process and not _alive(data):
-                        process = _launch(data)
+                        process = _launch(data, {**SETTINGS, **settings})
                 return _url(data)
 
     @staticmethod
@@ -158,7 +159,7 @@ def _create(data: Path) -> None:
     new.rename(data)
 
 
-def _launch(data: Path) -> subprocess.Popen[str]:
+def _launch(data: Path, wanted: Mapping[str, str]) -> subprocess.Popen[str]:
     """Start the server. Called only while none lives, so pid files that name anything are left-overs."""
     sockets = _made(_sockets(data))
     for stale in (data / "postmaster.pid", sockets / ".s.PGSQL.5432.lock"):
@@ -166,7 +167,7 @@ def _launch(data: Path) -> subprocess.Popen[str]:
     log = data.with_suffix(".log")
     if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
         log.replace(data.with_suffix(".log.old"))
-    settings = [f"--{name}={value}" for name, value in SETTINGS.items()] + [f"--unix_socket_directories={sockets}"]
+    settings = [f"--{name}={value}" for name, value in wanted.items()] + [f"--unix_socket_directories={sockets}"]
     command = [programs.path("postgres"), "-D", programs.here(), *settings]
     with _opened(data) as lock, log.open("ab") as out:
         flock(lock, LOCK_EX)  # closing it here leaves the server's: it inherits the descriptor

@@ -65,14 +65,16 @@ async def keep_lines(conn: AsyncConnection, rows: Sequence[BankLineRow]) -> None
 async def open_payouts(conn: AsyncConnection) -> list[PayoutRow]:
     """Those whose money was not found."""
     async with conn.cursor(row_factory=class_row(PayoutRow)) as cursor:
-        await cursor.execute(f"SELECT {_PAYOUT} FROM payouts WHERE status IN ('reported', 'differs')")
+        await cursor.execute(
+            f"SELECT {_PAYOUT} FROM payouts WHERE status IN ('reported', 'differs') ORDER BY payout_ref"
+        )
         return await cursor.fetchall()
 
 
 async def open_lines(conn: AsyncConnection) -> list[BankLineRow]:
     """Those that are no known payout."""
     async with conn.cursor(row_factory=class_row(BankLineRow)) as cursor:
-        await cursor.execute("SELECT * FROM bank_lines WHERE payout_ref = ''")
+        await cursor.execute("SELECT * FROM bank_lines WHERE payout_ref = '' ORDER BY bank_ref")
         return await cursor.fetchall()
 
 

@@ -30,8 +30,11 @@ async def wake_sweep(conn: AsyncConnection) -> None:
     await conn.execute("SELECT pg_notify(%s, 't:')", (CHANNEL,))
 
 
+NOTIFY = "SELECT pg_notify(%s, p) FROM unnest(%s::text[]) p"
+
+
 async def wake(conn: AsyncConnection, shards: Iterable[int] = (), connections: Iterable[str] = ()) -> None:
     """Wake the drainers when this transaction commits."""
     payloads = sorted({f"s:{shard}" for shard in shards} | {f"c:{name}" for name in connections})
     if payloads:
-        await conn.execute("SELECT pg_notify(%s, p) FROM unnest(%s::text[]) p", (CHANNEL, payloads))
+        await conn.execute(NOTIFY, (CHANNEL, payloads))

@@ -57,14 +57,14 @@ async def fire(conn: AsyncConnection, now: datetime, limit: int = 500) -> list[D
         """
         UPDATE timers t SET fired_at = %(now)s FROM (
             SELECT timer_id, c.shard FROM timers JOIN cases c USING (case_id)
-            WHERE fired_at IS NULL AND due_at <= %(now)s ORDER BY due_at LIMIT %(limit)s
+            WHERE fired_at IS NULL AND due_at <= %(now)s ORDER BY due_at, timer_id LIMIT %(limit)s
             FOR UPDATE OF timers SKIP LOCKED) due
         WHERE t.timer_id = due.timer_id RETURNING t.timer_id, t.case_id, due.shard, t.name, t.due_at
         """,
         {"now": now, "limit": limit},
         prepare=True,
     )
-    return [Due(*row) for row in await found.fetchall()]
+    return sorted((Due(*row) for row in await found.fetchall()), key=lambda due: (due.due_at, due.timer_id))
 
 
 async def next_due(conn: AsyncConnection) -> datetime | None:

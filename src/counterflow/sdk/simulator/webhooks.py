@@ -82,11 +82,11 @@ class Deliveries:
                     return done
                 transport = self._world.transport or httpx2.AsyncHTTPTransport(verify=False)  # to receivers nearby
                 async with httpx2.AsyncClient(transport=transport, timeout=_TIMEOUT_SECONDS) as client:
-                    results = await asyncio.gather(*(self._send(client, seq, doc) for seq, _, _, doc in due))
+                    results = await asyncio.gather(*(self.send(client, seq, doc) for seq, _, _, doc in due))
                 done["delivered"] += sum(results)
                 done["failed"] += len(results) - sum(results)
 
-    async def _send(self, client: httpx2.AsyncClient, seq: int, doc: dict[str, Any]) -> bool:
+    async def send(self, client: httpx2.AsyncClient, seq: int, doc: dict[str, Any]) -> bool:
         """One attempt. A crash between the answer and its record sends it once more, as it does out there."""
         body = doc["body"].encode()
         headers = self._world.signer(dict(doc["headers"]), body, self._world.clock.now())

@@ -36,10 +36,12 @@ class World:
 
     One process owns a world. What must change together goes inside `with world.tx()`; acts and agenda handlers are
     already inside one, so a webhook that they emit is stored if and only if their change is. Numbers of a series follow
-    `first`: worlds that meet in one real system differ in it.
+    `first`: worlds that meet in one real system differ in it. `image` is what `copy` gave: where this world begins.
     """
 
-    def __init__(self, name: str, path: Path | None, clock: Clock, seed: int = 0, first: int = 0) -> None:
+    def __init__(
+        self, name: str, path: Path | None, clock: Clock, seed: int = 0, first: int = 0, image: bytes | None = None
+    ) -> None:
         self.name = name
         self.clock = clock
         self.acts: dict[str, ActHandler] = {}
@@ -53,6 +55,8 @@ class World:
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        if image is not None:
+            self._db.deserialize(image)
         self._db.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_TABLES}")
         # A restarted world must not repeat the draws of its first life.
         self.rng = random.Random(f"{name}:{seed}:{self.next_id('_starts')}")
@@ -190,6 +194,10 @@ class World:
         """Do everything that is due now: {"fired", "delivered", "failed"}."""
         return await self._deliveries.pump()
 
+    async def deliver(self, client: httpx2.AsyncClient, seq: int, doc: Doc) -> bool:
+        """Send one due delivery (a row of `take_due(webhooks=True)`), for whoever decides itself which is next."""
+        return await self._deliveries.send(client, seq, doc)
+
     @asynccontextmanager
     async def pumping(self) -> AsyncIterator[None]:
         """Pump in the background; `with_sim` and `together` do this in their lifespan."""
@@ -253,6 +261,10 @@ class World:
             return handler
 
         return register
+
+    def copy(self) -> bytes:
+        """All that it holds, as the `image` of other worlds."""
+        return self._db.serialize()
 
     def close(self) -> None:
         self._db.close()

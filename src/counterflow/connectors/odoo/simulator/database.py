@@ -134,7 +134,7 @@ class Database:
         del self._undo[mark:]
 
     def _flush(self, undo: list[tuple[str, int, Row | None]]) -> None:
-        changed = {(model, id) for model, id, _ in undo}
+        changed = dict.fromkeys((model, id) for model, id, _ in undo)  # in the order of the first change
         if changed or self._touched:
             self.version += 1
         for model, id in changed:
@@ -143,8 +143,8 @@ class Database:
                 self.world.delete(model, str(id))
             else:
                 self.world.put(model, str(id), row)
-        for series in self._dirty_series:
+        for series in sorted(self._dirty_series):
             self.world.put("_odoo_series", series, {"series": series, "value": self._counters[series]})
         self._dirty_series.clear()
-        for key in changed | self._touched:
+        for key in changed.keys() | self._touched:
             self._changed_at[key] = self.version

@@ -1,0 +1,132 @@
+"""Try to refute what is promised: production code under a virtual clock, with everything that can fail."""
+
+import time
+from collections import Counter
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from counterflow.cli.failures import FAILED, Stop
+from counterflow.cli.shell import dump
+
+app = App(name="simulate", help="Try to refute the promises: every failure, under a virtual clock, by seed.")
+
+STORIES = 4  # of one seed, over one world
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+
+
+@app.command
+def run(
+    *,
+    seeds: str = "0..100",
+    stories: str = "",
+    faults: str = "",
+    budget: float = 0.0,
+    database: str = "",
+    json: Json = False,
+) -> int:
+    """Run seeds A..B (B not included); exits 1 when something was refuted.
+
+    Parameters
+    ----------
+    seeds
+        Which, as A..B. One number reproduces a run exactly.
+    stories
+        Families, separated by commas; without it all of them.
+    faults
+        Classes or kinds of failures, separated by commas, or none; without it all of them.
+    budget
+        Stop after so many seconds of processor time.
+    database
+        A PostgreSQL server on which a database may be made; without it one is started that forgets on purpose.
+    json
+        Print one JSON object: seeds, cases, faults, simulated_days, violations.
+    """
+    from counterflow.simulate.ground import stage
+    from counterflow.simulate.run import planned
+
+    first, last = _range(seeds)
+    started, cases, days, ran = time.process_time(), 0, 0.0, 0
+    fired: Counter[str] = Counter()
+    violations = []
+    quiet()
+    with stage(database) as made:
+        for seed in range(first, last):
+            if budget and time.process_time() - started > budget:
+                break
+            result = made.run(seed, *planned(seed, STORIES, _listed(stories), _listed(faults)))
+            ran, cases, days = ran + 1, cases + result.cases, days + result.days
+            fired += result.fired
+            if not result.holds:
+                violations.append({"seed": seed, "invariant": result.invariant, "what": result.what})
+                if not json:
+                    print(f"{seed}: {result.invariant}: {result.what}", flush=True)
+    seconds = time.process_time() - started
+    if json:
+        dump(
+            {
+                "seeds": f"{first}..{first + ran}",
+                "cases": cases,
+                "faults": dict(sorted(fired.items())),
+                "simulated_days": round(days, 1),
+                "violations": violations,
+                "seconds": round(seconds, 1),
+            }
+        )
+    else:
+        print(
+            f"{ran} seeds, {cases} cases, {fired.total()} failures of {len(fired)} kinds, {days:.0f} days of that "
+            f"world in {seconds:.0f} s: {len(violations)} violations"
+        )
+    return FAILED if violations else 0
+
+
+@app.command
+def replay(
+    seed: int, *, stories: str = "", faults: str = "", database: str = "", last: int = 0, json: Json = False
+) -> int:
+    """Run one seed again and print what happened, turn by turn, and the first invariant that broke.
+
+    Parameters
+    ----------
+    seed
+        Which one. `stories` and `faults` have to be those of the run.
+    last
+        Only so many lines before the end.
+    """
+    from counterflow.simulate.ground import stage
+    from counterflow.simulate.run import planned
+
+    quiet()
+    with stage(database) as made:
+        result = made.run(seed, *planned(seed, STORIES, _listed(stories), _listed(faults)), trace=True)
+    if json:
+        dump({"seed": seed, "digest": result.digest, "invariant": result.invariant, "what": result.what,
+              "timeline": list(result.trace[-last:])})  # fmt: skip
+    else:
+        for line in result.trace[-last:]:
+            print(line)
+        print(f"\nseed {seed}, {', '.join(result.stories)}; {result.turns} turns, digest {result.digest}")
+        print(f"{result.invariant}: {result.what}" if not result.holds else "everything holds")
+    return 0 if result.holds else FAILED
+
+
+def quiet() -> None:
+    """What goes wrong is what this is about: it is in the timeline and needs no log."""
+    import logging
+
+    import structlog
+
+    logging.disable(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, dots, last = text.partition("..")
+    if not dots or not first.isdigit() or not last.isdigit():
+        raise Stop(2, f"{text!r} is no range of seeds: give it as 0..100")
+    return int(first), int(last)
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, text.split(",")))

@@ -1,0 +1,173 @@
+"""What is looked at after every step, and once more when all is at rest: the functions of `core/invariants.py`.
+
+After a step only what has changed is read: the cases with a new version and their logs. What compares sums over all
+cases with the outside is an inequality while work is under way (nothing is paid that was not decided) and an equality
+at rest.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from counterflow.core import invariants
+from counterflow.core.effects import Effect
+from counterflow.core.facts import Fact
+from counterflow.core.returns.case import Case, View
+from counterflow.core.returns.decide import decide
+from counterflow.core.returns.invariants import Finding, check
+from counterflow.engine import prove, replay
+from counterflow.simulate.store import Connection, Watch
+from counterflow.simulate.town import Broken
+from counterflow.store.codec import decode, decode_log
+
+if TYPE_CHECKING:
+    from counterflow.simulate.kernel import Kernel
+
+ENDED = frozenset({"closed", "declined", "cancelled", "expired"})
+_OPEN = "('planned', 'sending', 'unknown', 'accepted')"
+
+
+@dataclass
+class Seen:
+    """A case as it was committed last."""
+
+    version: int
+    view: View
+    facts: list[Fact] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+
+
+@dataclass
+class Checks:
+    """The state of all cases, read again as it changes."""
+
+    kernel: "Kernel"
+    seen: dict[str, Seen] = field(default_factory=dict)
+    by_ref: dict[str, str] = field(default_factory=dict)
+    conn: Connection | None = None
+    idle: bool = False
+
+    async def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        if self.conn is None:
+            self.conn = await self.kernel.server.open(Watch())
+        found: list[tuple[Any, ...]] = await (await self.conn.execute(query, values, prepare=True)).fetchall()
+        return found
+
+    # ---- what others ask ---------------------------------------------------------------------------------------------
+
+    def view_of(self, ref: str) -> View | None:
+        """The case that is found by a reference, as it was committed last."""
+        found = self.seen.get(self.by_ref.get(ref, ""))
+        return found.view if found is not None else None
+
+    async def next_due(self, query: str) -> datetime | None:
+        assert self.conn is not None
+        now = self.kernel.outside.worlds["shop"].clock.now()
+        found = await self.conn.execute(query, {"now": now}, prepare=True)
+        row = await found.fetchone()
+        open_ = await self.rows(
+            f"SELECT EXISTS (SELECT 1 FROM effects WHERE status IN {_OPEN}) "
+            "OR EXISTS (SELECT 1 FROM inbox WHERE status = 'ready')"
+        )
+        self.idle = not open_[0][0]
+        return row[0] if row else None
+
+    def settled(self) -> bool:
+        """Every case has ended or waits for a named person, and nothing is on its way."""
+        return self.idle and not self.unsettled()
+
+    def unsettled(self) -> str:
+        return "; ".join(
+            f"{case_id}: {self.told(seen.view)}"
+            for case_id, seen in self.seen.items()
+            if seen.view.status not in ENDED and not any(e.owner for e in seen.view.exceptions)
+        )
+
+    def told(self, view: View | None) -> str:
+        if view is None:
+            return "there is no such case"
+        waits = "; ".join(w.what for w in view.waiting)
+        problems = "; ".join(f"{e.kind}: {e.message}" for e in view.exceptions)
+        return f"it is {view.status}, waits for: {waits or '-'}, exceptions: {problems or '-'}"
+
+    # ---- after every step --------------------------------------------------------------------------------------------
+
+    async def changed(self) -> None:
+        """Read what has a new version, and hold it against the invariants. Raises Broken."""
+        versions = {row[0]: row[1] for row in await self.rows("SELECT case_id, version FROM cases")}
+        fresh = [id_ for id_, version in versions.items() if (s := self.seen.get(id_)) is None or s.version != version]
+        if lost := self.seen.keys() - versions.keys():
+            raise Broken("I9", f"cases are gone: {sorted(lost)}")
+        await self._refs()
+        if not fresh:
+            return
+        views = dict(await self.rows("SELECT case_id, view::text FROM cases WHERE case_id = ANY(%s)", fresh))
+        for case_id in sorted(fresh):
+            seen = self.seen.get(case_id)
+            before = seen.version if seen is not None else 0
+            rows = await self.rows(
+                "SELECT seq, body FROM log WHERE case_id = %s AND seq > %s ORDER BY seq", case_id, before
+            )
+            self._hold([invariants.versions({case_id: [number - before for number, _ in rows]})])
+            if versions[case_id] <= before:
+                raise Broken("I9", f"{case_id} went back from version {before} to {versions[case_id]}")
+            self._hold([invariants.log_rows({case_id: versions[case_id]}, {case_id: before + len(rows)})])
+            view = decode(View, views[case_id])
+            seen = seen or Seen(0, view)
+            decoded = [decode_log(body) for _, body in rows]
+            seen.version, seen.view = versions[case_id], view
+            seen.facts += [row.fact for row in decoded]
+            seen.effects += [effect for row in decoded for effect in row.effects]
+            self.seen[case_id] = seen
+            for (number, _), row in zip(rows, decoded, strict=True):
+                self.kernel.note("log", f"{case_id} {number} {row.fact.kind} {row.fact.fact_id} {view.status}")
+            self._hold(check(Case(case_id, tuple(seen.facts), tuple(seen.effects)), view), case_id)
+        changed = [self.seen[case_id] for case_id in sorted(fresh)]
+        self._hold(
+            invariants.within([seen.view for seen in changed], [effect for seen in changed for effect in seen.effects])
+        )
+        self._hold([invariants.serials(seen.view for seen in self.seen.values())])
+        self.outside()
+
+    def outside(self) -> None:
+        """Nobody was paid twice, or without a decision, or more than was taken from them."""
+        world = self.kernel.outside.worlds["psp"]
+        refunds, charges = world.all("refunds"), world.all("charges")
+        effects = [effect for seen in self.seen.values() for effect in seen.effects]
+        keyed = [(r["id"], r["metadata"].get("counterflow_key", "")) for r in refunds]
+        self._hold(
+            [
+                invariants.single_refunds(effects, keyed),
+                invariants.captured([(c["id"], c["amount_captured"], c["amount_refunded"]) for c in charges]),
+            ]
+        )
+
+    async def _refs(self) -> None:
+        for playing in self.kernel.playing:
+            ref = playing.case_ref()
+            if ref and ref not in self.by_ref:
+                found = await self.rows(
+                    "SELECT target FROM xref WHERE ref = %s AND kind = 'case' ORDER BY target LIMIT 1", ref
+                )
+                if found:
+                    self.by_ref[ref] = found[0][0]
+
+    # ---- at rest -----------------------------------------------------------------------------------------------------
+
+    async def at_rest(self) -> None:
+        """Everything, read anew: `engine.prove`, the replay of the log, and both sides against the outside."""
+        await self.changed()
+        assert self.conn is not None
+        self._hold(await prove.prove(self.conn))
+        again = await replay.verify(self.conn, decide, self.kernel.ground.configuration.setting)
+        if not again.holds or again.new_effects:
+            said = again.failed or again.different_views or again.different_effects or again.broken_chains
+            raise Broken("I11", f"the log gives something else: {said or again.new_effects}")
+        for case_id, seen in sorted(self.seen.items()):
+            self.kernel.note("end", f"{case_id} {seen.version} {seen.view.status} {seen.view.paid_minor}")
+
+    def _hold(self, findings: Iterable[Finding], where: str = "") -> None:
+        for finding in findings:
+            if not finding.holds:
+                raise Broken(finding.name, f"{where} {finding.left} and {finding.right}: {finding.what}".strip())

@@ -1,0 +1,96 @@
+"""One seed: a world, stories, failures, and what became of it."""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+
+from counterflow.simulate.families import FAMILIES, write
+from counterflow.simulate.faults import Chance, Exact, Plan, kinds_of
+from counterflow.simulate.kernel import Kernel
+from counterflow.simulate.loop import VirtualLoop
+from counterflow.simulate.script import Story
+from counterflow.simulate.store import Server, emptier
+from counterflow.simulate.town import Broken, Ground, running
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a run ended. `digest` is over every turn: two runs of one seed have the same."""
+
+    seed: int
+    stories: tuple[str, ...]
+    cases: int
+    turns: int
+    days: float
+    digest: str
+    fired: Counter[str]
+    seconds: float
+    invariant: str = ""
+    what: str = ""
+    trace: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        return not self.invariant
+
+
+@dataclass
+class Stage:
+    """What the runs of a process share."""
+
+    ground: Ground
+    server: Server = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.server = Server(self.ground.url)
+        self._conn = psycopg.connect(self.ground.url, autocommit=True)
+        self._empty = emptier(self._conn)
+
+    def run(self, seed: int, stories: Sequence[Story], plan: Plan, *, workers: int = 1, trace: bool = False) -> Ran:
+        """Play the stories under this plan. Never raises for what the product does wrong: the result says it."""
+        started = time.process_time()
+        self._empty()
+        invariant = what = ""
+        with running(VirtualLoop()) as loop:
+            kernel = Kernel(loop, self.ground, self.server, seed, stories, plan, workers, trace)
+            try:
+                loop.run_until_complete(kernel.run())
+            except Broken as broken:
+                invariant, what = broken.invariant, broken.what
+            finally:
+                kernel.close()
+        return Ran(
+            seed,
+            tuple(story.title for story in stories),
+            len(kernel.checks.seen),
+            kernel.turns,
+            kernel.days,
+            kernel.digest.hexdigest(),
+            plan.fired,
+            time.process_time() - started,
+            invariant,
+            what,
+            tuple(kernel.trace),
+            tuple(said for playing in kernel.playing for said in playing.told),
+        )
+
+    def close(self) -> None:
+        self.server.close()
+        self._conn.close()
+
+
+def planned(
+    seed: int, count: int, families: Sequence[str] = (), faults: Sequence[str] = ()
+) -> tuple[Sequence[Story], Plan]:
+    """The stories and failures of a seed. Raises KeyError for a name that there is not."""
+    if unknown := [name for name in families if name not in FAMILIES]:
+        raise KeyError(unknown[0])
+    stories = [
+        write(seed, number, families[(seed + number) % len(families)] if families else "")
+        for number in range(1, count + 1)
+    ]
+    return stories, Exact({}) if tuple(faults) == ("none",) else Chance(seed, kinds_of(faults))
