@@ -87,7 +87,7 @@ def seed(env):
     make("stock.location", name="Refurbish", location_id=beside)
     accounts = ("valuation_account_id", "valuation_in_account_id", "valuation_out_account_id")  # 19, and two before
     named = {name: loss.id for name in accounts if name in env["stock.location"]}
-    make("stock.location", name="Write-off", location_id=beside, usage="inventory", **named)
+    make("stock.location", name="Write-off", usage="inventory", **named)  # below WH it would count as on hand
     make("stock.location", name="Returns", location_id=store.view_location_id.id)
 
     category = make("product.category", name="Goods", property_cost_method="average", property_valuation="real_time")
@@ -138,6 +138,7 @@ def seed(env):
             {
                 "name": "Returns Integration",
                 "login": "returns-integration",
+                "email": "returns@example.com",  # without one Odoo 18 refuses notes in the chatter
                 "lang": "en_US",
                 "tz": "UTC",
                 groups: [(6, 0, [env.ref(name).id for name in GROUPS])],

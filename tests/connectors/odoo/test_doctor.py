@@ -51,3 +51,15 @@ async def test_repair_orders_need_their_app_and_their_right() -> None:
     async with lane(repair_orders=True) as odoo:
         await odoo.do("remove_app", name="repair")
         assert [what for what, fine, _ in await odoo.connector.check() if not fine] == ["app Repairs"]
+
+
+async def test_a_write_off_location_below_a_warehouse_and_a_user_without_an_address_are_told() -> None:
+    async with lane("18.0") as odoo:
+        ((user),) = await odoo.rows("res.users", [["login", "=", "integration"]], "partner_id")
+        await odoo.call("res.partner/write", ids=[user["partner_id"]], vals={"email": False})
+        ((stock),) = await odoo.rows("stock.location", [["complete_name", "=", "WH/Stock"]], "location_id")
+        ((place),) = await odoo.rows("stock.location", [["name", "=", "Write-off"]], "usage")
+        await odoo.call("stock.location/write", ids=[place["id"]], vals={"location_id": stock["location_id"]})
+        wrong = {what: move for what, fine, move in await odoo.connector.check() if not fine}
+        assert wrong.keys() == {"the user has no e-mail address", "place wh-1: scrap leaves the stock"}
+        assert "WH/Write-off is below a warehouse" in wrong["place wh-1: scrap leaves the stock"]

@@ -25,6 +25,7 @@ async def check(odoo: Odoo) -> list[Finding]:
         found.append(await _key(odoo))
         found += await rights.apps(odoo)
         found += await rights.rights(odoo)
+        found += await _sender(odoo)
     except ConnectorError as error:
         return [*found, ("API key", False, error.message)]
     if odoo.fast_lane is not None:
@@ -36,6 +37,8 @@ async def check(odoo: Odoo) -> list[Finding]:
         found.append(await _tried(f"place {place}: transfers", names.operation(place, "internal")))
         for kind in entry.locations:
             found.append(await _tried(f"place {place}: {kind}", names.location(place, kind)))
+            if kind == "scrap" and found[-1][1]:
+                found += await _outside(odoo, place, kind)
     configured = {
         "account.journal": {*config.journals.values(), config.bank_journal} - {""},
         "account.tax": set(config.taxes.values()) | {c.tax for c in config.components.values() if c.tax},
@@ -56,6 +59,26 @@ async def _key(odoo: Odoo) -> Finding:
     fine = odoo.now() < ours.ends_at - _KEY_ENDS
     move = "make a new one (Preferences > Security), put it where `api_key` points to, and delete the old one"
     return f"API key: ends on {ours.ends_at:%Y-%m-%d}", fine, "" if fine else move
+
+
+async def _sender(odoo: Odoo) -> list[Finding]:
+    """Before 19 a user without an address may not write in the chatter."""
+    if major_of(await odoo.client.version()) >= 19:
+        return []
+    user = (await odoo.client.ask("res.users", "context_get"))["uid"]
+    (row,) = await odoo.client.read("res.users", [user], ["email"])
+    move = "give the user an e-mail address: without one Odoo refuses what is to be said in the chatter"
+    return [] if row["email"] else [("the user has no e-mail address", False, move)]
+
+
+async def _outside(odoo: Odoo, place: str, kind: str) -> list[Finding]:
+    """What lies below a warehouse counts as on hand there, of whatever type the location is."""
+    location = await odoo.names.location(place, kind)
+    (row,) = await odoo.client.read("stock.location", [location], ["complete_name", "usage", "warehouse_id"])
+    if row["usage"] == "internal" or not row["warehouse_id"]:
+        return []
+    move = f"{row['complete_name']} is below a warehouse, where it still counts as on hand: move it out of there"
+    return [(f"place {place}: {kind} leaves the stock", False, move)]
 
 
 async def _tried(what: str, attempt: Awaitable[object]) -> Finding:

@@ -186,7 +186,7 @@ async def _places(company: Company) -> None:
         "returns": ("CF Returns", {"location_id": beside}),
         "quarantine": ("CF Quarantine", {"location_id": beside}),
         "refurbish": ("CF Refurbish", {"location_id": beside}),
-        "scrap": ("CF Write-off", {"location_id": beside, **loss}),
+        "scrap": ("CF Write-off", loss),  # below the warehouse it would count as on hand
         "store_returns": ("CF Store returns", {"location_id": store["view_location_id"]}),
     }
     company.places = {"sellable": main["lot_stock_id"], "store": store["lot_stock_id"]}

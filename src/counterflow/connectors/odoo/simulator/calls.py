@@ -24,7 +24,7 @@ from counterflow.connectors.odoo.simulator.access import may, refuse
 from counterflow.connectors.odoo.simulator.base import post_message
 from counterflow.connectors.odoo.simulator.contract import Contract
 from counterflow.connectors.odoo.simulator.database import Database
-from counterflow.connectors.odoo.simulator.errors import AccessError, HttpError
+from counterflow.connectors.odoo.simulator.errors import AccessError, HttpError, UserError
 from counterflow.connectors.odoo.simulator.load import failed, load
 from counterflow.connectors.odoo.simulator.records import Env, Model, Vals
 from counterflow.connectors.odoo.simulator.release import Release
@@ -210,6 +210,8 @@ def _message_post(
     partner_ids: list[int] | None = None,
     attachment_ids: list[int] | None = None,
 ) -> list[int]:
+    if env.db.release.major < 19 and not env.rec("res.users", env.uid).email:
+        raise UserError("Unable to send message, please configure the sender's email address.")
     return [post_message(env.rec(model, id), body, body_is_html, message_type).id for id in ids]
 
 

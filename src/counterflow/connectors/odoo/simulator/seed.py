@@ -101,7 +101,7 @@ def _seed(env: Env, payload: Vals) -> None:
     )
     env.create("uom.uom", {"id": 1, "name": "Units"})
     for id, name in ((1, "My Company"), (2, "Public user"), (3, "Administrator"), (4, "Returns Integration")):
-        env.create("res.partner", {"id": id, "name": name})
+        env.create("res.partner", {"id": id, "name": name, "email": f"user-{id}@example.com"})
     for role, id in ROLES.items():
         name = {"admin": "Administrator", "integration": "Returns Integration"}.get(role, role)
         env.create("res.users", {"id": id, "login": role, "name": name, "partner_id": 3 if role == "admin" else 4})

@@ -16,6 +16,7 @@ class User(Model):
     name = "res.users"
     order = "name, login"
     defaults = {"active": True, "company_id": 1}
+    computed = {"email": lambda rec: rec.partner_id.email}
 
     @method(model_level=True)
     def context_get(self, env: Env) -> Vals:
