@@ -45,7 +45,7 @@ def test_a_story_ends_as_it_should(name: str, played: Played) -> None:
 def test_the_shop_paid_what_was_owed_and_not_twice(played: Played) -> None:
     refunds = [row for order in played[1] for row in order["transactions"]]
     assert [row["amount"]["presentment"] for row in refunds] == [2000, 2000]
-    assert sorted(row["note"].partition(" ")[0] for row in refunds) == ["Counterflow", "by"]  # the agent's own stands
+    assert len([row for row in refunds if row["key"]]) == 1  # the agent's own stands beside it
 
 
 def test_one_replacement_order_was_made(played: Played) -> None:

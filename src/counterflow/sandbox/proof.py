@@ -40,6 +40,7 @@ async def prove(stage: Stage) -> list[dict[str, Any]]:
         _get(stage, "/odoo/_sim/books"),
     )
     keyed = [(r["id"], r["metadata"].get("counterflow_key", "")) for r in refunds]
+    keyed += [(row["id"], row["key"]) for order in orders for row in order["transactions"] if row.get("key")]
     findings += [
         Finding("I11", again.holds, again.facts, again.facts, "replay of the log = the stored views, no new effect"),
         *invariants.money(views, _refunded(refunds, orders, credit)),

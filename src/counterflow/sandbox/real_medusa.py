@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from counterflow.connectors.medusa.mapping import key_in
 from counterflow.core.money import to_minor
 from counterflow.sdk.simulator import World, with_sim
 
@@ -356,7 +357,8 @@ class People:
                         "kind": "REFUND",
                         "status": "SUCCESS",
                         "gateway": payment["provider_id"],
-                        "note": refund["note"],
+                        "id": refund["id"],
+                        "key": key_in(refund["note"]),
                         "amount": {"presentment": to_minor(str(refund["amount"]), row["currency_code"].upper())},
                     }
                     for each in row["payment_collections"]

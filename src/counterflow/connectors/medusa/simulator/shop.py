@@ -126,7 +126,8 @@ class Shop:
         mine = [row for row in self.world.all("payments") if row["payment_collection_id"] == order["collection"]["id"]]
         returns = [row for row in self.world.all("returns") if row["order_id"] == order["id"]]
         collections = [{**order["collection"], "payments": mine}] if mine else []
-        return {**order, "payment_collections": collections, "returns": returns}
+        brief = [{k: v for k, v in row.items() if k not in ("items", "fulfillments")} for row in returns]
+        return {**order, "payment_collections": collections, "returns": brief}
 
     def order_changes(self, id_: str, query: Doc) -> Doc:
         return {"order_changes": [row for row in self.world.all("changes") if row["order_id"] == id_]}
@@ -162,7 +163,7 @@ class Shop:
     def update_order(self, id_: str, body: Doc) -> Doc:
         order = self.get("orders", id_, "Order")
         merged = {**(order["metadata"] or {}), **body.get("metadata", {})}
-        return {"order": self.put("orders", order | {"metadata": merged})}
+        return {"order": brief(self.put("orders", order | {"metadata": merged}))}
 
     def add_credit_line(self, id_: str, body: Doc) -> Doc:
         order = self.get("orders", id_, "Order")
@@ -170,7 +171,7 @@ class Shop:
         if not 0 < amount <= self.pending(order):
             raise Refusal("Cannot create more positive credit lines with amount more than the pending difference")
         self.confirm(self.change(order, "credit_line"))
-        return {"order": self.credit(order, amount, body.get("reference"), body.get("reference_id"))}
+        return {"order": brief(self.credit(order, amount, body.get("reference"), body.get("reference_id")))}
 
     def credit(self, order: Doc, amount: Decimal, reference: str | None, reference_id: str | None) -> Doc:
         line = {
@@ -202,14 +203,13 @@ class Shop:
             if f"variant_{sku}" not in {row["id"] for row in self.variants({})["variants"]}:
                 raise Refusal(f"Variants with ids: {line['variant_id']} not found", "not_found", 404)
             rows.append(item(self.id("ordli"), sku, sku, line["quantity"], line["unit_price"], self.time))
-        made = self.new_order(body, rows, "draft", "eur", self.time)
-        return {"draft_order": {name: value for name, value in made.items() if name != "credit_lines"}}
+        return {"draft_order": brief(self.new_order(body, rows, "draft", "eur", self.time))}
 
     def convert(self, id_: str, body: Doc) -> Doc:
         order = self.get("orders", id_, "Order")
         if order["status"] != "draft":
             raise Refusal(f"Order {id_} is not a draft order", "not_allowed")
-        return {"order": self.whole(self.put("orders", order | {"status": "pending"}))}
+        return {"order": brief(self.put("orders", order | {"status": "pending"}))}
 
     def new_order(self, body: Doc, items: list[Doc], status: str, currency: str, time: str) -> Doc:
         id_ = self.id("order")
@@ -253,14 +253,15 @@ class Shop:
                 refusal.applied = True
                 raise
             self.credit(order, value - owed, "payment_collection", order["collection"]["id"])
-        return {"payment": payment}
+        return {"payment": paid(payment)}
 
     # ---- returns -----------------------------------------------------------------------------------------------------
 
     def update_return(self, id_: str, body: Doc) -> Doc:
         ret = self.get("returns", id_, "Return")
         self.open_change(ret)
-        return {"return": self.put("returns", ret | {"location_id": body.get("location_id", ret["location_id"])})}
+        location = body.get("location_id", ret["location_id"])
+        return {"return": brief(self.put("returns", ret | {"location_id": location}))}
 
     def begin_receive(self, id_: str, body: Doc) -> Doc:
         ret = self.get("returns", id_, "Return")
@@ -268,7 +269,7 @@ class Shop:
             raise Refusal(f"Return with id {id_} has been canceled.")
         order = self.get("orders", ret["order_id"], "Order")
         self.change(order, "return_receive", body.get("internal_note"), return_id=id_)
-        return {"return": ret}
+        return {"return": brief(ret)}
 
     def open_change(self, ret: Doc) -> Doc:
         change = self.active(ret["order_id"])
@@ -298,7 +299,7 @@ class Shop:
             details = {"reference_id": given["id"], "quantity": given["quantity"]}
             change["actions"].append({"id": self.id("ordchact"), "action": act, "details": details})
         self.put("changes", change)
-        return {"return": ret}
+        return {"return": brief(ret)}
 
     def sold(self, ret: Doc, item_id: str) -> Doc:
         order = self.get("orders", ret["order_id"], "Order")
@@ -328,7 +329,7 @@ class Shop:
         ret["status"] = "received" if complete else "partially_received"
         self.confirm(change)
         self.put("orders", order)
-        return {"return": self.put("returns", ret)}
+        return {"return": brief(self.put("returns", ret))}
 
     def stock(self, sku: str, more: int = 0) -> Doc:
         level = self.world.get("levels", sku) or {"id": sku, "sku": sku, "stocked_quantity": 100}
@@ -349,7 +350,8 @@ class Shop:
             sold = next(each for each in order["items"] if each["id"] == row["item_id"])
             sold["detail"]["return_requested_quantity"] -= row["quantity"]
         self.put("orders", order)
-        return {"return": self.put("returns", ret | {"status": "canceled", "canceled_at": self.time})}
+        self.put("returns", ret | {"status": "canceled", "canceled_at": self.time})
+        return {"return": {}}
 
     def cancel_fulfillment(self, id_: str, body: Doc) -> Doc:
         for ret in self.world.all("returns"):
@@ -477,6 +479,22 @@ class Shop:
             act(data["return"], {"items": [{"id": ids[line["sku"]], "quantity": line["quantity"]}]})
         self.confirm_receive(data["return"], {})
         return {"return": data["return"]}
+
+
+def brief(doc: Doc) -> Doc:
+    """What the answer to a write shows at least."""
+    return {name: doc[name] for name in ("id", "display_id", "status")}
+
+
+def paid(payment: Doc) -> Doc:
+    """A payment as the answer to a refund shows it: without the digits of its amounts."""
+    refunds = [{name: row[name] for name in ("id", "amount", "note", "payment_id")} for row in payment["refunds"]]
+    shown = {name: payment[name] for name in ("id", "currency_code", "amount", "payment_collection_id")}
+    return {
+        **shown,
+        "captures": [{k: row[k] for k in ("id", "amount")} for row in payment["captures"]],
+        "refunds": refunds,
+    }
 
 
 def captured(payment: Doc) -> Decimal:
