@@ -1,10 +1,13 @@
 """Exactly once outside: what was lost on the way is looked up before anything is sent again."""
 
 import json
+from datetime import timedelta
 
 import httpx2
 import pytest
 
+from counterflow.engine.effects import recover
+from counterflow.engine.parked import By, act_on_effect
 from counterflow.intake.accept import accept, look
 from counterflow.sdk.connector import Signal
 from counterflow.sdk.http import Transport
@@ -304,3 +307,34 @@ async def test_what_was_heard_answers_for_a_look_up(fresh_database, monkeypatch)
         await world.later(700)
         assert await world.one("SELECT status, ref FROM effects") == ("done", "psp:refund:1")
         assert len(psp.sends) == 1 and psp.finds == []
+
+
+@pytest.mark.parametrize(("dead_for", "status", "sends"), [(60, "done", 1), (8 * DAY, "parked", 0)])
+async def test_what_a_dead_worker_was_sending_goes_out_again_only_while_its_key_is_kept(
+    fresh_database, dead_for, status, sends
+):
+    async with a_world(fresh_database, FakePsp(BLIND)) as world:
+        await world.tell(request("R1"))
+        await world.drain()
+        await world.rows(
+            "UPDATE effects SET status = 'sending', worker = 'dead', lease = 'l', attempts = 1, first_sent_at = %s "
+            "RETURNING 1",
+            world.clock(),
+        )
+        world.clock.now += timedelta(seconds=dead_for)
+        await recover(world.pool, {"psp": world.psp}, "alive", world.clock())
+        await world.settle()
+        assert await world.one("SELECT status FROM effects") == status and len(world.psp.sends) == sends
+
+
+async def test_a_person_who_retries_says_that_it_did_not_happen(fresh_database):
+    psp = FakePsp(BLIND, faults=[times(1, Fault(LOST))])
+    async with a_world(fresh_database, psp) as world:
+        await world.tell(request("R1"))
+        await world.settle()
+        await world.later(8 * DAY)
+        effect_id = await world.one("SELECT effect_id FROM effects")
+        async with world.pool.connection() as conn:
+            await act_on_effect(conn, effect_id, "retry", By("kim", "not at Adyen"), world.clock())
+        await world.settle()
+        assert await world.one("SELECT status FROM effects") == "done" and len(psp.sends) == 2

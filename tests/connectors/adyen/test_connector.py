@@ -16,6 +16,7 @@ from counterflow.connectors.adyen.conformance import Harness
 from counterflow.connectors.adyen.manifest import DISPUTE_TOPICS, REFUND_TOPICS
 from counterflow.connectors.adyen.mapping import DISPUTE, RANK, STATUS
 from counterflow.connectors.adyen.settlement import batch_facts
+from counterflow.connectors.adyen.webhooks import signed_text
 from counterflow.core.effects import Effect, PayLeg
 from counterflow.core.facts import DisputeMoved, Fact, PayoutReported, RefundReported, RefundSettled
 from counterflow.core.money import MoneyError, exponent
@@ -24,6 +25,16 @@ from counterflow.sdk.fields import Fields
 from counterflow.sdk.outcomes import Accepted, AuthFailed, Malformed, NotFound, Rejected, UnknownOutcome
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
+BATCH = """\
+Psp Reference,Payment Method,Creation Date,TimeZone,Type,Modification Reference,Gross Currency,Gross Debit (GC),Gross Credit (GC),Net Currency,Net Debit (NC),Net Credit (NC),Commission (NC),Markup (NC),Scheme Fees (NC),Interchange (NC),Modification Merchant Reference,Batch Number
+P1,visa,2026-10-02 10:11:12,CET,Settled,C1,EUR,,120.00,EUR,,118.61,,0.19,0.24,0.96,SO1001,7
+P2,ideal,2026-10-02 10:11:12,CET,Settled,C2,EUR,,50.00,EUR,,49.70,.30,,,,SO1002,7
+P1,visa,2026-10-04 09:00:00,CET,Refunded,R1,EUR,40.00,,EUR,40.10,,0.10,,,,RET-77,7
+P1,visa,2026-10-05 09:00:00,CET,RefundedReversed,R1,EUR,,40.00,EUR,,40.00,,,,,RET-77,7
+P3,visa,2026-10-05 09:00:00,CET,Chargeback,D1,EUR,10.00,,EUR,25.00,,15.00,,,,,7
+,,2026-10-05 02:00:00,CET,Fee,Transaction Fees,,,,EUR,2.21,,,,,,,7
+,,2026-10-05 02:00:00,CET,MerchantPayout,TX99887XT batch 7,EUR,,,EUR,141.00,,,,,,,7
+"""  # noqa: E501 - a file of Adyen's
 SHARED = Path(os.environ.get("COUNTERFLOW_SHARED", Path(__file__).parents[3] / ".." / "shared"))
 
 
@@ -337,8 +348,8 @@ async def test_a_batch_tells_its_payout_to_the_cent_and_each_refund_by_the_words
     assert payout.body.net_minor == 59_70 - 58 - 19_90 == sum(entry.amount_minor for entry in payout.body.entries)
     assert [(entry.kind, entry.amount_minor) for entry in payout.body.entries] == [
         ("charge", 59_70),
-        ("refund", -19_90),
         ("fee", -58),
+        ("refund", -19_90),
     ]
     assert reported.body == by_webhook[0]
     assert isinstance(settled.body, RefundSettled)
@@ -432,9 +443,9 @@ def shared(name: str) -> bytes:
 @pytest.mark.parametrize(
     ("name", "number", "ref", "net", "kinds"),
     [
-        ("sample_made_up.csv", 41, "TX99887XT", 78_51, ["charge", "refund", "fee"]),
+        ("sample_made_up.csv", 41, "TX99887XT", 78_51, ["charge", "fee", "refund"]),
         ("donation.csv", 2, "TX2342222277XT", 76, ["charge", "fee"]),
-        ("batch_238.csv", 238, "batch-238-USD", 0, ["adjustment", "fee", "adjustment"]),
+        ("batch_238.csv", 238, "batch-238-USD", 0, ["adjustment", "adjustment", "fee"]),
     ],
 )
 def test_whole_batches_of_real_form_sum_up(name: str, number: int, ref: str, net: int, kinds: list[str]) -> None:
@@ -455,6 +466,35 @@ def test_whole_batches_of_real_form_sum_up(name: str, number: int, ref: str, net
 def test_real_lines_that_were_cut_out_of_a_batch_are_not_taken_for_it(name: str, number: int) -> None:
     with pytest.raises(Malformed, match="does not sum up to nothing in USD"):
         batch_facts("here", number, shared(name), NOW)
+
+
+@given(st.data())
+def test_rows_in_any_order_and_columns_in_any_order_tell_the_same(data: st.DataObject) -> None:
+    lines = [line.split(",") for line in BATCH.splitlines()]
+    told = batch_facts("here", 7, BATCH.encode(), NOW)
+    rows = data.draw(st.permutations(lines[1:]))
+    columns = data.draw(st.permutations(range(len(lines[0]))))
+    turned = "\n".join(",".join(row[column] for column in columns) for row in [lines[0], *rows])
+    again = batch_facts("here", 7, turned.encode(), NOW)
+    assert {fact.fact_id: fact.body for fact in told} == {fact.fact_id: fact.body for fact in again}
+
+
+_REFERENCE = st.text("AB:1", max_size=4)
+
+
+@given(
+    st.lists(st.tuples(*[_REFERENCE] * 4, st.integers(0, 99), st.sampled_from(["EUR", "USD"])), min_size=2, max_size=2)
+)
+def test_two_items_share_a_signature_only_if_they_say_the_same(items: list[Any]) -> None:
+    names = ("pspReference", "originalReference", "merchantAccountCode", "merchantReference")
+    signed = []
+    for *texts, value, currency in items:
+        item = {**dict(zip(names, texts, strict=True)), "amount": {"value": value, "currency": currency}}
+        try:
+            signed.append(signed_text(Fields({**item, "eventCode": "REFUND", "success": "true"})))
+        except Malformed:
+            return
+    assert (signed[0] == signed[1]) == (items[0] == items[1])
 
 
 @given(st.binary(max_size=300))

@@ -73,6 +73,8 @@ class Strict:
             return 401, _body("You did not provide an API key.")
         if path == "/v1/events":
             return 200, self._page(self.events, request)
+        if path == "/v1/balance_transactions":
+            return 200, self._page(await self._transactions(), request)
         form = dict(parse_qsl(body.decode()))
         if path == "/v1/refunds" and request.method == "POST" and (refused := await self._refused(form)):
             return refused
@@ -135,6 +137,19 @@ class Strict:
             detail = {"amount": fee, "application": None, "currency": doc["currency"], "description": "fees"}
             doc |= {"fee": fee, "net": doc["amount"] - fee, "fee_details": [{**detail, "type": "stripe_fee"}]}
 
+    async def _transactions(self) -> list[Doc]:
+        """All of them, oldest first, with what they are about."""
+        found: list[Doc] = []
+        more = True
+        while more:
+            query = [("limit", "100"), ("expand[]", "data.source")]
+            query += [("starting_after", found[-1]["id"])] if found else []
+            _, page = await self._ask("GET", "/v1/balance_transactions", query)
+            found, more = found + page["data"], page["has_more"]
+        for doc in found:
+            self._overlay(doc, [])
+        return found[::-1]
+
     async def fail(self, refund_id: str, reason: str) -> None:
         """The bank refuses it, days after it succeeded: the money is in the balance again."""
         _, refund = await self._ask("GET", f"/v1/refunds/{refund_id}")
@@ -155,10 +170,18 @@ class Strict:
         self._tell(body, {"stripe-signature": f"t={stamp},v1={digest}"})
 
     def _page(self, docs: list[Doc], request: Request) -> Doc:
-        wanted = [value for name, value in request.query_params.multi_items() if name == "types[]"]
-        since = int(request.query_params.get("created[gte]", 0))
-        found = [doc for doc in reversed(docs) if doc["created"] >= since and (not wanted or doc["type"] in wanted)]
-        after, limit = request.query_params.get("starting_after"), int(request.query_params.get("limit", 10))
+        """A page of documents, which come oldest first, by the filters that localstripe does not have."""
+        asked = request.query_params
+        wanted = [value for name, value in asked.multi_items() if name == "types[]"]
+        since, until = int(asked.get("created[gte]", 0)), int(asked.get("created[lte]", 2**40))
+        found = [
+            doc
+            for doc in reversed(docs)
+            if since <= doc["created"] <= until
+            and (not wanted or doc["type"] in wanted)
+            and asked.get("currency") in (None, doc.get("currency"))
+        ]
+        after, limit = asked.get("starting_after"), int(asked.get("limit", 10))
         if after:
             found = found[[doc["id"] for doc in found].index(after) + 1 :]
         return {"object": "list", "data": found[:limit], "has_more": len(found) > limit, "url": request.url.path}

@@ -21,7 +21,7 @@ from counterflow.connectors.stripe import conformance
 from counterflow.connectors.stripe.mapping import to_stripe
 from counterflow.connectors.stripe.simulator.errors import refuse
 from counterflow.core.effects import AllocationRow, Command, Effect, PayLeg
-from counterflow.core.facts import RefundReported
+from counterflow.core.facts import PayoutReported, RefundReported, RefundSettled
 from counterflow.core.ids import make_id
 from counterflow.sdk.connector import Connector, Delivery, Signal
 from counterflow.sdk.outcomes import Conflict, Done, Rejected, UnknownOutcome
@@ -281,6 +281,47 @@ async def test_a_refund_that_fails_days_later_is_told_by_a_signed_event(both: Bo
     assert (read["status"], read["failure_reason"]) == ("failed", reason)
     [again] = await both.ours.send([both.harness.leg(both.form(effect)["payment_intent"], 50_00, "EUR")])
     assert isinstance(again, Done), "what failed may be refunded again"
+
+
+async def next_second() -> None:
+    """Stripe counts in whole seconds: what follows is surely later."""
+    await asyncio.sleep(1.01)
+
+
+async def test_a_payout_by_the_official_library_is_told_with_its_members(both: Both) -> None:
+    """localstripe knows manual payouts alone. What became available since the one before is this one, to the cent."""
+    both.official("payouts.create", {"amount": 1, "currency": "eur"})
+    await next_second()
+    effect = both.leg()  # 50.00, of which 1.00 is kept
+    [outcome] = await both.ours.send([effect])
+    assert isinstance(outcome, Done)
+    made = both.official("payouts.create", {"amount": 50_00 - 1_00 - 10_00, "currency": "eur"})
+    facts = [fact.body for fact in await both.ours.fetch("payouts", f"here:payout:{made['id']}")]
+    [payout] = [body for body in facts if isinstance(body, PayoutReported)]
+    entries = {entry.kind: entry.amount_minor for entry in payout.entries}
+    assert (payout.net_minor, entries) == (39_00, {"charge": 50_00, "refund": -10_00, "fee": -1_00})
+    [settled] = [body for body in facts if isinstance(body, RefundSettled)]
+    assert (settled.refund_ref, settled.amount_minor) == (outcome.ref, 10_00)
+    await next_second()
+    part = both.official("payouts.create", {"amount": 7_00, "currency": "eur"})
+    [fact] = await both.ours.fetch("payouts", f"here:payout:{part['id']}")
+    assert isinstance(fact.body, PayoutReported)
+    assert [entry.kind for entry in fact.body.entries] == ["adjustment"], "nobody can say what it consists of"
+
+
+async def test_what_moves_the_balance_both_read_alike(both: Both) -> None:
+    effect = both.leg()
+    await both.ours.send([effect])
+    refund = both.official("refunds.list", {"payment_intent": both.form(effect)["payment_intent"]})[0]
+    txn = both.official("balance_transactions.retrieve", refund["balance_transaction"])
+    assert (txn["type"], txn["amount"], txn["net"], txn["source"]) == ("refund", -10_00, -10_00, refund["id"])
+    charge = both.official("charges.retrieve", refund["charge"])
+    paid = both.official("balance_transactions.retrieve", charge["balance_transaction"])
+    assert (paid["amount"], paid["fee"], paid["net"]) == (50_00, 1_00, 49_00)
+    events = both.official("events.list", {"types": ["refund.created", "charge.refunded"]})
+    assert [event["type"] for event in events] == ["charge.refunded", "refund.created"]
+    page = await both.ours.pull("refunds", str(int(both.harness.clock.now().timestamp()) - 60))
+    assert [item.ref for item in page.items if isinstance(item, Signal)] == [f"here:refund:{refund['id']}"]
 
 
 # Our simulator against localstripe: the same calls, the same shapes

@@ -80,6 +80,7 @@ def _payout(connection: str, batch: int, currency: str, rows: list[Row], seen_at
             facts += _refund(connection, payout_ref, row, seen_at)
     if fees := sum(_fee(row) for row in moves):
         entries.append(SettlementEntry("fee", payout_ref, -fees))
+    entries.sort(key=lambda entry: (entry.kind, entry.ref, entry.amount_minor))  # rows come in any order
     at = max(_at(row) for row in paid or rows)
     body = PayoutReported(payout_ref, net, currency, tuple(entries), paid[0]["Creation Date"][:10] if paid else "")
     told = hashlib.sha256(repr((net, entries)).encode()).hexdigest()[:16]
