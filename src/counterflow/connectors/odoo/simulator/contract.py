@@ -50,7 +50,7 @@ class Field:
 Contract = dict[str, dict[str, Field]]
 
 # One2many fields whose way back the recorded fields_get does not name, and views on another field.
-_INVERSES = {
+INVERSES = {
     ("account.bank.statement.line", "line_ids"): ("account.move.line", "statement_line_id"),
 }
 
@@ -70,7 +70,7 @@ def load_contract(version: str = "19.0") -> Contract:
         contract[model] = {name: Field.parse(name, spec) for name, spec in fields.items()}
         for name in ("id", "display_name"):
             contract[model].setdefault(name, Field(name, "integer" if name == "id" else "char"))
-    for (model, name), (relation, inverse) in _INVERSES.items():
+    for (model, name), (relation, inverse) in INVERSES.items():
         contract[model][name] = Field(name, "one2many", relation, inverse)
     return contract
 
