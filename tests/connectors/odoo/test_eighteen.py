@@ -39,7 +39,7 @@ async def test_words_of_19_are_refused_and_methods_of_19_are_not_there() -> None
                 await client.search(model, [], [field])
             with pytest.raises(Rejected, match="Invalid field"):
                 await client.search(model, [[field, "!=", False]], ["id"])
-        specification = {"order_line": {"fields": {"move_ids": {"fields": {"reference_ids": {}}}}}}
+        specification: dict[str, Any] = {"order_line": {"fields": {"move_ids": {"fields": {"reference_ids": {}}}}}}
         with pytest.raises(Rejected, match="Invalid field 'reference_ids'"):
             await client.ask("sale.order", "web_search_read", domain=[], specification=specification)
         for model, method in (("stock.reference", "search_read"), ("res.users.apikeys", "generate")):
