@@ -129,7 +129,7 @@ class EffectDrain:
                 due = await effects.candidates(conn, self.name, now, per_class)
                 if len(due) >= per_class:
                     self.wake.set()  # there may be more of a class
-                chosen = choose(due, free, lambda kind: 1 if allowed == 1 else self.support(kind).batch, self.turn)
+                chosen = choose(due, free, self._alone if allowed == 1 else self.support, self.turn)
                 leases = [(c.effect_id, lease) for group in chosen for lease in [self.new_lease()] for c in group]
                 claimed = await effects.claim(conn, leases, self.worker, now) if leases else {}
                 groups = [[claimed[c.effect_id] for c in group if c.effect_id in claimed] for group in chosen]
@@ -146,6 +146,10 @@ class EffectDrain:
         if kind in READS:
             return self.connector.manifest.commands.get(kind, READ)
         return self.connector.manifest.commands.get(kind, Support(Idempotency.NONE))
+
+    def _alone(self, kind: str) -> Support:
+        """As `support`, when one effect is to try whether the other side is well again."""
+        return replace(self.support(kind), batch=1)
 
     def _largest_batch(self) -> int:
         return max((support.batch for support in self.connector.manifest.commands.values()), default=1)

@@ -129,8 +129,9 @@ class Connector(Protocol):
     async def send(self, effects: Sequence[Effect]) -> Sequence[Outcome]:
         """Do them. One outcome per effect, in order; a raised ConnectorError counts for all of them.
 
-        All effects are of one kind, at most `manifest.commands[kind].batch`; the key is `effect.effect_id`, shortened
-        by hash to `key_max_length`, and written where `find` can see it.
+        All effects are of one kind, or of kinds whose `manifest.commands[kind].together` is the same word; at most
+        `batch` of the smallest, and no two of one scope. Which of them comes first does not matter. The key is
+        `effect.effect_id`, shortened by hash to `key_max_length`, and written where `find` can see it.
         """
 
     async def find(self, effect: Effect) -> Outcome | None:

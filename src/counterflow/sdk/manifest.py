@@ -30,7 +30,8 @@ class Support:
     idempotency: Idempotency
     key_retention_seconds: int = 0
     key_max_length: int = 255
-    batch: int = 1  # effects of this kind that one send may carry
+    batch: int = 1  # effects that one send may carry
+    together: str = ""  # kinds with the same word may share a send; empty: a send is of this kind alone
     settle_seconds: float = 0.0  # after an unknown outcome: how long the other side can still commit
     findable: bool = True  # False: they have no request that tells whether it was done; `find` always raises
 
@@ -115,6 +116,8 @@ def problems(manifest: Manifest) -> list[str]:
     for name, support in manifest.commands.items():
         if support.idempotency is Idempotency.NATIVE and support.key_retention_seconds <= 0:
             found.append(f"command {name} keeps keys natively: say for how long (key_retention_seconds)")
+        if support.together and support.batch < 2:
+            found.append(f"command {name} shares sends with others: say how many effects one carries (batch)")
         if not support.findable and (support.idempotency is not Idempotency.NATIVE or name != "PayLeg"):
             found.append(f"command {name} cannot be looked up: only a PayLeg under a native key may be sent so")
     return found

@@ -1,6 +1,7 @@
 """Whole returns in one pass, in both lanes: few calls, each document once whatever is cut, one bad one alone."""
 
 import ast
+import asyncio
 import symtable
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
@@ -22,7 +23,7 @@ from counterflow.core.money import allocate, to_major
 from counterflow.sdk.connector import Context
 from counterflow.sdk.http import Unlimited
 from counterflow.sdk.outcomes import Done, Outcome, Rejected
-from tests.connectors.odoo.lane import AT, Lane, credit, effect, goods, lane, receive
+from tests.connectors.odoo.lane import AT, Lane, credit, effect, goods, lane, move, receive, refund
 from tests.connectors.odoo.test_lost_replies import Cut
 
 LANES = ("plain", "fast")
@@ -254,6 +255,44 @@ async def test_a_location_that_was_made_anew_is_found_again(kind: str) -> None:
         vals = {"name": "Returns", "usage": "internal", "location_id": old["location_id"]}
         await odoo.call("stock.location/create", vals_list=[vals])
         await odoo.done(receive(two, MUG))
+
+
+class Watching(httpx2.AsyncBaseTransport):
+    """Each call takes a moment; how many calls of one kind were under way at once."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
+        self.inner, self.now, self.most = inner, Counter[str](), Counter[str]()
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        call = request.url.path.rpartition("/")[2]
+        self.now[call] += 1
+        self.most[call] = max(self.most[call], self.now[call])
+        await asyncio.sleep(0.02)
+        answer = await self.inner.handle_async_request(request)
+        self.now[call] -= 1
+        return answer
+
+
+async def test_writers_to_the_same_stock_or_credit_note_take_turns_and_others_do_not() -> None:
+    async with open_lane("plain") as odoo:
+        assert odoo.network is not None
+        one, two = await sales(odoo, 2)
+        other = await odoo.sale(("TEE", 1))
+        tee = receive(other, StockItem("TEE", 1, "l1"))
+
+        async def most(call: str, *batches: list[Effect]) -> int:
+            watching = Watching(odoo.network)  # type: ignore[arg-type]
+            process = another(odoo, watching)
+            outcomes = await asyncio.gather(*(process.send(batch) for batch in batches))
+            assert all(isinstance(outcome, Done) for batch in outcomes for outcome in batch), outcomes
+            return watching.most[call]
+
+        assert await most("button_validate", [receive(one, MUG)], [receive(two, MUG)]) == 1
+        assert await most("button_validate", [move(one, MUG)], [move(two, MUG)]) == 1
+        assert await most("button_validate", [receive(two, MUG, subject="2")], [tee]) == 2
+        note = await odoo.done(credit(one, goods("l1", "MUG", 1, 1190, 190)))
+        halves = [refund(note.ref, 595, str(n)) for n in range(2)]
+        assert await most("action_post", *([half] for half in halves)) == 1
 
 
 # ---- the fast lane ---------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 
 from counterflow.connectors.odoo.procedure import QUIET, READING, advance, carry_out
 from counterflow.connectors.odoo.session import Odoo, done
+from counterflow.connectors.odoo.turnstile import CUSTOMERS, Key, stock
 from counterflow.sdk.outcomes import AuthFailed, NotFound, Outcome, Rejected
 
 Operation = dict[str, Any]
@@ -23,10 +24,17 @@ async def run(odoo: Odoo, operations: Sequence[Operation]) -> dict[str, Outcome]
         "per_line": await odoo.names.rounds_per_line(),
         "words": await odoo.names.words(),
     }
-    found = await odoo.fast_lane.run(operations, settings, odoo.now()) if odoo.fast_lane else None
-    if found is None:
-        found = await _plain(odoo, operations, settings)
+    async with odoo.turnstile.alone(key for operation in operations for key in _written(operation)):
+        found = await odoo.fast_lane.run(operations, settings, odoo.now()) if odoo.fast_lane else None
+        if found is None:
+            found = await _plain(odoo, operations, settings)
     return {key: _outcome(odoo, said) for key, said in found.items()}
+
+
+def _written(operation: Operation) -> set[Key]:
+    if operation["kind"] == "receive":
+        return stock((item["product"] for item in operation["items"]), CUSTOMERS, operation["target"])
+    return {("note", id, 0) for id in operation.get("notes", ())}
 
 
 async def _plain(odoo: Odoo, operations: Sequence[Operation], settings: dict[str, Any]) -> dict[str, Any]:

@@ -127,7 +127,9 @@ def manifest_for(config: Config | None = None) -> Manifest:
         name="odoo",
         title="Odoo 19 (Community or Enterprise)",
         roles=("erp",),
-        commands={name: replace(lookup, batch=BATCH if name in BATCHED else 1) for name in COMMANDS},
+        commands={
+            name: replace(lookup, batch=BATCH, together="pass") if name in BATCHED else lookup for name in COMMANDS
+        },
         feeds=(Feed("documents", lag_seconds=120, every_seconds=300),),
         limits=Limits(concurrency=2, per_second=20.0, burst=40.0, timeout_seconds=60.0),
         secret_fields=("api_key",),

@@ -6,6 +6,7 @@ from counterflow.connectors.odoo import transfers
 from counterflow.connectors.odoo.client import Document
 from counterflow.connectors.odoo.original import kit_of, lot_ids
 from counterflow.connectors.odoo.session import Odoo, done, names_of
+from counterflow.connectors.odoo.turnstile import stock
 from counterflow.core.effects import Effect, MoveGoods
 from counterflow.sdk.outcomes import Done, Rejected
 
@@ -29,11 +30,12 @@ async def send(odoo: Odoo, effect: Effect) -> Done:
     source = await odoo.names.location(command.place_from, command.location_from)
     target = await odoo.names.location(command.place_to, command.location_to)
     lines = await _lines(odoo, command, source)
-    await _need_stock(odoo, command, lines, source)
-    if command.operation == "scrap_entry":
-        result = await _scrap(odoo, effect.effect_id, command, lines, source, target)
-    else:
-        result = await _transfer(odoo, effect.effect_id, command, lines, source, target)
+    async with odoo.turnstile.alone(stock((line["product"] for line in lines), source, target)):
+        await _need_stock(odoo, command, lines, source)
+        if command.operation == "scrap_entry":
+            result = await _scrap(odoo, effect.effect_id, command, lines, source, target)
+        else:
+            result = await _transfer(odoo, effect.effect_id, command, lines, source, target)
     if effect.because:
         model, id, *_ = result.ref.rpartition(":")[2].split(",")
         await odoo.say(model, int(id), f"{command.rma_number} for {command.order_number}: {effect.because}.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,6 +11,7 @@ from counterflow.connectors.odoo.client import Client
 from counterflow.connectors.odoo.fast_lane import FastLane
 from counterflow.connectors.odoo.manifest import Config
 from counterflow.connectors.odoo.names import Names
+from counterflow.connectors.odoo.turnstile import Turnstile
 from counterflow.sdk.connector import Clock
 from counterflow.sdk.outcomes import ConnectorError, Done, Rejected
 
@@ -24,6 +25,7 @@ class Odoo:
     now: Clock
     adapter: str  # version of the translation
     fast_lane: FastLane | None = None
+    turnstile: Turnstile = field(default_factory=Turnstile)
 
     def ref(self, model: str, *ids: int) -> str:
         """`<connection>:document:<model>,<id>`; several documents of one effect share a reference."""

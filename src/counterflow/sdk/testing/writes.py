@@ -118,6 +118,22 @@ async def a_batch(harness: Harness, kind: str) -> None:
             assert getattr(found, "ref", "") == getattr(outcome, "ref", ""), "the outcomes are not in order"
 
 
+def sharing(manifest: Manifest) -> Iterable[str]:
+    """Words of kinds that may share a send."""
+    return sorted({support.together for support in manifest.commands.values()} - {""})
+
+
+@check(2, sharing)
+async def kinds_in_one_send(harness: Harness, together: str) -> None:
+    """A send of several kinds gives one outcome for each effect, in order, and does each once."""
+    commands = harness.connector.manifest.commands
+    effects = [await harness.sample(kind) for kind, support in commands.items() if support.together == together]
+    outcomes = list(await harness.connector.send(effects))
+    assert len(outcomes) == len(effects), f"{len(outcomes)} outcomes for {len(effects)} effects"
+    for effect, outcome in zip(effects, outcomes, strict=True):
+        await once(harness, effect, outcome)
+
+
 @check(11, writing())
 async def what_cannot_be_is_rejected(harness: Harness, kind: str) -> None:
     """What the outside refuses for good (too much, say) is Rejected with a code, and is not done."""
