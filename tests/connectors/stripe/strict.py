@@ -24,6 +24,7 @@ from starlette.routing import Route
 Doc = dict[str, Any]
 KEPT_SECONDS = 24 * 3600
 _LATER = "failure_balance_transaction"  # localstripe does not know this field
+_SORTED = ("/v1/balance_transactions", "/v1/payouts")  # lists that localstripe filters or sorts otherwise
 
 
 class Strict:
@@ -73,8 +74,8 @@ class Strict:
             return 401, _body("You did not provide an API key.")
         if path == "/v1/events":
             return 200, self._page(self.events, request)
-        if path == "/v1/balance_transactions":
-            return 200, self._page(await self._transactions(), request)
+        if path in _SORTED and request.method == "GET":
+            return 200, self._page(await self._all(path), request)
         form = dict(parse_qsl(body.decode()))
         if path == "/v1/refunds" and request.method == "POST" and (refused := await self._refused(form)):
             return refused
@@ -137,18 +138,13 @@ class Strict:
             detail = {"amount": fee, "application": None, "currency": doc["currency"], "description": "fees"}
             doc |= {"fee": fee, "net": doc["amount"] - fee, "fee_details": [{**detail, "type": "stripe_fee"}]}
 
-    async def _transactions(self) -> list[Doc]:
-        """All of them, oldest first, with what they are about."""
-        found: list[Doc] = []
-        more = True
-        while more:
-            query = [("limit", "100"), ("expand[]", "data.source")]
-            query += [("starting_after", found[-1]["id"])] if found else []
-            _, page = await self._ask("GET", "/v1/balance_transactions", query)
-            found, more = found + page["data"], page["has_more"]
-        for doc in found:
+    async def _all(self, path: str) -> list[Doc]:
+        """All documents of a kind, oldest first, with what they are about."""
+        query = [("limit", "100000"), *([("expand[]", "data.source")] if path == _SORTED[0] else [])]
+        _, page = await self._ask("GET", path, query)
+        for doc in page["data"]:
             self._overlay(doc, [])
-        return found[::-1]
+        return sorted(page["data"], key=lambda doc: int(doc["created"]))
 
     async def fail(self, refund_id: str, reason: str) -> None:
         """The bank refuses it, days after it succeeded: the money is in the balance again."""
