@@ -1,11 +1,12 @@
 """The connector guide names every verb, every word, every hook of the kit and every kind of idempotency."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from counterflow.sdk.connector import Connector
-from counterflow.sdk.manifest import Idempotency
+from counterflow.sdk.manifest import ROLES, Idempotency
 from counterflow.sdk.outcomes import ConnectorError
 from counterflow.sdk.testing import Harness
 
@@ -33,3 +34,11 @@ def test_every_idempotency_is_told(kind: str) -> None:
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_of_the_kit_is_told(hook: str) -> None:
     assert f"`{hook}`" in GUIDE or f"def {hook}(" in GUIDE or f"    {hook} = " in GUIDE
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_is_told_with_what_it_needs(role: str) -> None:
+    (row,) = [line for line in GUIDE.splitlines() if line.startswith(f"| `{role}` |")]
+    _, _, commands, feeds, _ = row.split("|")
+    told = [set(re.findall(r"`(\w+)`", cell)) for cell in (commands, feeds)]
+    assert told == [set(needed) for needed in ROLES[role]]
