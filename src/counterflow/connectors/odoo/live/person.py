@@ -57,6 +57,8 @@ class Person:
                 args = [arguments.pop("vals_list")]
             elif ids is None and method not in _MODEL_LEVEL and method != "context_get":
                 args = [[]]
+            if "vals" in arguments:
+                args.append(arguments.pop("vals"))  # not every model calls them so
             if method == "search_read":
                 arguments.pop("load", None)  # spoken out only from 19 on: ids are taken out of the pairs below
             return await self._rpc(
