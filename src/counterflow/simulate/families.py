@@ -75,7 +75,14 @@ class Draft:
         """Add a step. `also`: arguments whose names are none of Python's."""
         self.steps.append(Step(system, act, {**args, **(also or {})}, when, after, name, role, case))
 
-    def sell(self, *lines: Sold, gift_card_minor: int = 0, shipping_minor: int = 0, marketplace: str = "") -> None:
+    def sell(
+        self,
+        *lines: Sold,
+        gift_card_minor: int = 0,
+        shipping_minor: int = 0,
+        marketplace: str = "",
+        method: str = "card",
+    ) -> None:
         """A finished sale: ordered and shipped by the shop, captured by the provider, invoiced and paid in the ERP."""
         self.lines, self.shipping_minor = list(lines), shipping_minor
         total = sum(line.paid_minor for line in lines) + shipping_minor
@@ -90,7 +97,8 @@ class Draft:
                 self.currency != CURRENCY
             ):  # the provider settles it in the retailer's own currency, as it does by default
                 self.do("psp", "set_rate", currency=self.currency.lower(), rate=str(1 / RATES[self.currency]))
-            self.do("psp", "pay", amount_minor=rest, currency=self.currency.lower(), payment_intent=payment)
+            paying = {"currency": self.currency.lower(), "payment_intent": payment, "payment_method": method}
+            self.do("psp", "pay", amount_minor=rest, also=paying)
             order["tenders"] = [{"gateway": "stripe", "amount_minor": rest, "payment_id": payment}]
         if gift_card_minor:
             self.tenders.append(Tender("gift_card", gift_card_minor))
@@ -443,6 +451,12 @@ def exchange_up(draft: Draft) -> None:
     _send_replacement(draft)
 
 
+def exchange_unpaid(draft: Draft) -> None:
+    """Something dearer that the customer never pays for: after two weeks the entitlement goes back as money."""
+    price = draft.price("TEE")
+    _exchange(draft, "TEE", price, price + draft.rng.randrange(100, 3_000))
+
+
 def replacement_out_of_stock(draft: Draft) -> None:
     """The replacement cannot be had: the whole entitlement goes back as money."""
     price = draft.price("TEE")
@@ -509,6 +523,14 @@ def fails_after_success(draft: Draft) -> None:
         refund="$case.refund", failure_reason="expired_or_canceled_card",
     )  # fmt: skip
     draft.settle("refund_failed", "pay_store_credit", "the customer agreed to store credit")
+
+
+def slow_rail(draft: Draft) -> None:
+    """Paid by direct debit: a refund is taken, and has gone through days later; nobody says so before."""
+    draft.sell(*draft.goods(1, most=2), method="sepa_debit")
+    wanted = (0, draft.lines[0].quantity)
+    draft.ask(wanted)
+    draft.come_back(wanted)
 
 
 def late_warehouse(draft: Draft) -> None:
@@ -609,12 +631,14 @@ FAMILIES: Mapping[str, Callable[[Draft], None]] = {
         exchange_even,
         exchange_down,
         exchange_up,
+        exchange_unpaid,
         replacement_out_of_stock,
         split_tender,
         store_credit,
         marketplace,
         chargeback,
         fails_after_success,
+        slow_rail,
         late_warehouse,
         cancel_after_receipt,
         credited_by_hand,

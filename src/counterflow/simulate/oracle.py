@@ -231,7 +231,8 @@ class Oracle:
     def _ends(self, walk: _Story, ends: list["_Owed"], owed: Range) -> Ends:
         offset = paid_back = 0
         for each in walk.returns:
-            if each.replacement_minor:  # requirements 30, 31
+            unpaid = each.replacement_minor - owed[0] > each.paid_in_minor  # two weeks later it is money (edge case 65)
+            if each.replacement_minor and not unpaid:  # requirements 30, 31
                 offset += min(owed[0], each.replacement_minor)
             elif each.paid_in_minor:
                 paid_back += each.paid_in_minor
