@@ -413,7 +413,7 @@ def _ask_back(walk: _Story, step: Step) -> None:
     for row in step.args["lines"]:
         reason = _REASONS.get(row["reason"], row["reason"])
         pieces += _pieces(walk, row, int(row["quantity"]))
-    channel = "store" if step.system == _TILL else {"request_return": "portal"}.get(step.act, step.act)
+    channel = "store" if step.system == _TILL else {"request_return": "portal"}.get(step.act, step.act.lstrip("/"))
     walk.returns.append(_Return(f"${step.name}", "return", reason, "refund", channel, pieces))
 
 

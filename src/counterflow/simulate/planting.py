@@ -1,0 +1,188 @@
+"""Plants a mutant into a process of its own, plays until something notices it, and says what did.
+
+`python -m counterflow.simulate.planting NAME [SERVER]` is that process: what it imports before the bug is planted is
+nothing of the product, since that could not be changed any more.
+"""
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import json
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+from counterflow.simulate.mutants import MUTANTS, PLAYS, Edit, Hit, Mutant, Play
+
+SECONDS = 600.0  # of real time for one mutant; one that never ends by itself is noticed by that
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a mutant. `caught_by` is an invariant, `story`, `oracle`, `crash` or `hang`; empty: it survived."""
+
+    name: str
+    caught_by: str
+    what: str
+    seconds: float
+
+    @property
+    def caught(self) -> bool:
+        return bool(self.caught_by)
+
+
+def find(name: str) -> Mutant:
+    """Raises KeyError for a name that no mutant has."""
+    return {mutant.name: mutant for mutant in MUTANTS}[name]
+
+
+def source_of(module: str) -> str:
+    """The text of a module below `counterflow`, without importing it."""
+    path = Path(__file__).parent.parent.joinpath(*module.split("."))
+    found = path.with_suffix(".py")
+    return (found if found.exists() else path / "__init__.py").read_text("utf-8")
+
+
+# ---- planting --------------------------------------------------------------------------------------------------------
+
+
+class _Planted(importlib.machinery.SourceFileLoader):
+    """Compiles a changed text, and neither reads nor writes a compiled one."""
+
+    def __init__(self, name: str, path: str, edits: Sequence[Edit]) -> None:
+        super().__init__(name, path)
+        self._edits = edits
+
+    def get_code(self, fullname: str) -> CodeType:
+        text = Path(self.path).read_text("utf-8")
+        for _, old, new in self._edits:
+            if text.count(old) != 1:
+                raise ImportError(f"{fullname} has {text.count(old)} times what a mutant changes once: {old!r}")
+            text = text.replace(old, new)
+        return compile(text, self.path, "exec")
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def __init__(self, edits: Sequence[Edit]) -> None:
+        self._edits: dict[str, list[Edit]] = {}
+        for edit in edits:
+            self._edits.setdefault(f"counterflow.{edit[0]}", []).append(edit)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        edits = self._edits.get(fullname)
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path) if edits else None
+        if spec is None or edits is None or spec.origin is None:
+            return None
+        loader = _Planted(fullname, spec.origin, edits)
+        places = spec.submodule_search_locations
+        return importlib.util.spec_from_file_location(
+            fullname, spec.origin, loader=loader, submodule_search_locations=places
+        )
+
+
+def plant(mutant: Mutant) -> None:
+    """From now on this process imports the mutant's modules as it has them. Raises RuntimeError if one is there."""
+    late = [edit[0] for edit in mutant.edits if f"counterflow.{edit[0]}" in sys.modules]
+    if late:
+        raise RuntimeError(f"{', '.join(late)} is imported already: plant in a process of its own")
+    sys.meta_path.insert(0, _Finder(mutant.edits))
+
+
+# ---- playing ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Hits:
+    """Failures where the play says (a `faults.Plan`)."""
+
+    hits: Sequence[Hit]
+    fired: Counter[str] = field(default_factory=Counter)
+    left: dict[int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = {n: hit.times for n, hit in enumerate(self.hits)}
+        self._rng = random.Random("hits")
+
+    def at(self, point: str, detail: str = "") -> str:
+        for n, hit in enumerate(self.hits):
+            if hit.point == point and self.left[n] and hit.detail in detail:
+                self.left[n] -= 1
+                self.fired[hit.kind] += 1
+                return hit.kind
+        return ""
+
+    def rng(self) -> random.Random:
+        return self._rng
+
+
+def play(stage: Any, name: str) -> tuple[str, str]:
+    """What notices something in a play of this name, and what; two empty texts if nothing does."""
+    from counterflow.simulate.families import write
+
+    chosen = PLAYS.get(name) or Play(name)
+    story = write(1, chosen.number, chosen.family)
+    ran = stage.run(1, [story], Hits(chosen.hits), workers=chosen.workers)
+    return ran.invariant, ran.what
+
+
+def judge(mutant: Mutant, server: str = "") -> tuple[str, str]:
+    """Plant it here and play until something notices."""
+    plant(mutant)
+    try:
+        from counterflow.cli.simulate import quiet
+        from counterflow.simulate.ground import stage
+
+        quiet()
+        with stage(server) as made:
+            for name in mutant.plays:
+                caught_by, what = play(made, name)
+                if caught_by:
+                    return caught_by, f"{name}: {what}"
+    except Exception as error:
+        return "crash", f"{type(error).__name__}: {error}"
+    return "", ""
+
+
+def run(
+    mutants: Sequence[Mutant], server: str = "", tell: Callable[[Verdict], None] = lambda verdict: None
+) -> list[Verdict]:
+    """One process for each mutant, one after the other; `tell` hears of each."""
+    verdicts = []
+    for mutant in mutants:
+        started = time.monotonic()
+        command = [sys.executable, "-m", "counterflow.simulate.planting", mutant.name, server]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+            lines = done.stdout.splitlines()
+            found = json.loads(lines[-1]) if lines else {"caught_by": "crash", "what": done.stderr[-300:]}
+        except subprocess.TimeoutExpired:
+            found = {"caught_by": "hang", "what": f"no end in {SECONDS:.0f} s"}
+        verdicts.append(Verdict(mutant.name, found["caught_by"], found["what"], time.monotonic() - started))
+        tell(verdicts[-1])
+    return verdicts
+
+
+def report(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """As the command prints it: total, caught, survivors with what we know of why, and what caught each."""
+    survivors = [verdict.name for verdict in verdicts if not verdict.caught]
+    return {
+        "total": len(verdicts),
+        "caught": sum(verdict.caught for verdict in verdicts),
+        "survivors": [{"name": name, "because": find(name).survives} for name in survivors],
+        "verdicts": [asdict(verdict) for verdict in verdicts],
+    }
+
+
+if __name__ == "__main__":
+    caught_by, what = judge(find(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "")
+    print(json.dumps({"caught_by": caught_by, "what": what[:500]}))
