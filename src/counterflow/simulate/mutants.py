@@ -46,7 +46,7 @@ class Play:
     workers: int = 1
 
 
-_REFUND = "POST /psp/v1/refunds"
+_REFUND = "POST psp/v1/refunds"
 # A name that is not here is a family, played without any failure.
 PLAYS: Mapping[str, Play] = {
     "cheap_grade": Play("omnichannel", number=292),
@@ -55,7 +55,7 @@ PLAYS: Mapping[str, Play] = {
     "lost_dispute": Play("chargeback", number=8),
     "timeout": Play("grades", (Hit("timeout_after", "call", _REFUND, 2),)),
     "lost_call": Play("grades", (Hit("timeout_before", "call", _REFUND),)),
-    "mail_timeout": Play("omnichannel", (Hit("timeout_after", "call", "/mail/", 2),)),
+    "mail_timeout": Play("omnichannel", (Hit("timeout_after", "call", "mail/", 2),)),
     "crash_call": Play("grades", (Hit("crash_after_call", "call", _REFUND),)),
     "crash_commit": Play("grades", (Hit("crash_after_commit", "commit", "worker drain", 5),), workers=2),
     "crash_intake": Play("grades", (Hit("crash_before_commit", "commit", "api", 4),)),

@@ -27,7 +27,7 @@ SECONDS = 600.0  # of real time for one mutant; one that never ends by itself is
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a mutant. `caught_by` is an invariant, `story`, `oracle`, `crash` or `hang`; empty: it survived."""
+    """What became of a mutant. `caught_by`: an invariant, `story`, `oracle`, `crash`, `hang`; empty: it survived."""
 
     name: str
     caught_by: str
