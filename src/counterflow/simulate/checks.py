@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import httpx2
+
 from counterflow.core import invariants
 from counterflow.core.effects import Effect
 from counterflow.core.facts import Fact
@@ -17,8 +19,10 @@ from counterflow.core.returns.case import Case, View
 from counterflow.core.returns.decide import decide
 from counterflow.core.returns.invariants import Finding, check
 from counterflow.engine import prove, replay
+from counterflow.simulate.compare import disagreements, look
+from counterflow.simulate.network import ask
 from counterflow.simulate.store import Connection, Watch
-from counterflow.simulate.town import Broken
+from counterflow.simulate.town import OUTSIDE, Broken
 from counterflow.store.codec import decode, decode_log
 
 if TYPE_CHECKING:
@@ -166,6 +170,21 @@ class Checks:
             raise Broken("I11", f"the log gives something else: {said or again.new_effects}")
         for case_id, seen in sorted(self.seen.items()):
             self.kernel.note("end", f"{case_id} {seen.version} {seen.view.status} {seen.view.paid_minor}")
+        await self._foreseen()
+
+    async def _foreseen(self) -> None:
+        """What everybody holds is what the oracle foresaw from the scripts; one that was refused has another end."""
+        kernel = self.kernel
+        if any(playing.told for playing in kernel.playing):
+            return
+
+        async def get(path: str) -> Any:
+            return (await ask(kernel.outside.app, httpx2.Request("GET", f"{OUTSIDE}{path}"))).json()
+
+        world = await look(get, [seen.view for seen in self.seen.values()])
+        foreseen = [(playing.story, kernel.ground.oracle.foresee(playing.story)) for playing in kernel.playing]
+        if said := disagreements(world, foreseen):
+            raise Broken("oracle", "; ".join(said))
 
     def _hold(self, findings: Iterable[Finding], where: str = "") -> None:
         for finding in findings:

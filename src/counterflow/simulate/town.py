@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from counterflow.sdk.simulator import Clock, World
 from counterflow.sdk.simulator.wire import together
 from counterflow.settings import Settings
 from counterflow.simulate.loop import VirtualLoop
+from counterflow.simulate.oracle import Oracle
 from counterflow.simulate.network import ask
 from counterflow.simulate.store import Connections, Server, Watch, empty
 from counterflow.store import api_keys, migrate, secret
@@ -65,6 +67,11 @@ class Ground:
     pepper: bytes
     tokens: Mapping[str, str]  # name -> API key
     images: Mapping[str, bytes] = field(repr=False)
+
+    @cached_property
+    def oracle(self) -> Oracle:
+        """Reads the retailer's tables as they are on disk."""
+        return Oracle((self.home / "policies" / "retailer.toml").read_text("utf-8"))
 
     @property
     def settings(self) -> Settings:
