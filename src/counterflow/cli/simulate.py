@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from counterflow.cli.failures import FAILED, Stop
+from counterflow.cli.failures import FAILED, NOT_FOUND, Stop
 from counterflow.cli.shell import dump
 
 app = App(name="simulate", help="Try to refute the promises: every failure, under a virtual clock, by seed.")
@@ -109,6 +109,44 @@ def replay(
         print(f"\nseed {seed}, {', '.join(result.stories)}; {result.turns} turns, digest {result.digest}")
         print(f"{result.invariant}: {result.what}" if not result.holds else "everything holds")
     return 0 if result.holds else FAILED
+
+
+@app.command
+def mutants(*, only: str = "", database: str = "", json: Json = False) -> int:
+    """Plant bugs in our own code, one at a time and never on disk, and see what notices them.
+
+    Exits 1 when one survives that nobody has explained.
+
+    Parameters
+    ----------
+    only
+        These, by name, separated by commas; without it all of them.
+    database
+        A PostgreSQL server on which databases may be made; without it one is started that forgets on purpose.
+    json
+        Print one JSON object: total, caught, survivors (with what is known of why), verdicts.
+    """
+    from counterflow.simulate.mutants import MUTANTS
+    from counterflow.simulate.planting import Verdict, find, report
+    from counterflow.simulate.planting import run as judge
+
+    try:
+        chosen = [find(name) for name in _listed(only)] or list(MUTANTS)
+    except KeyError as unknown:
+        raise Stop(NOT_FOUND, f"there is no mutant {unknown}; the table is simulate/mutants.py") from None
+
+    def tell(verdict: Verdict) -> None:
+        if not json:
+            print(f"{verdict.name}: {verdict.caught_by or 'SURVIVED'} {verdict.what}".rstrip(), flush=True)
+
+    found = report(judge(chosen, database, tell))
+    if json:
+        dump(found)
+    else:
+        print(f"{found['caught']} of {found['total']} caught")
+        for survivor in found["survivors"]:
+            print(f"survived: {survivor['name']}: {survivor['because'] or 'NOT EXPLAINED'}")
+    return FAILED if any(not survivor["because"] for survivor in found["survivors"]) else 0
 
 
 def quiet() -> None:

@@ -8,9 +8,11 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import json
+import logging
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -139,10 +141,9 @@ def judge(mutant: Mutant, server: str = "") -> tuple[str, str]:
     """Plant it here and play until something notices."""
     plant(mutant)
     try:
-        from counterflow.cli.simulate import quiet
         from counterflow.simulate.ground import stage
 
-        quiet()
+        logging.disable(logging.CRITICAL)
         with stage(server) as made:
             for name in mutant.plays:
                 caught_by, what = play(made, name)
@@ -156,7 +157,19 @@ def judge(mutant: Mutant, server: str = "") -> tuple[str, str]:
 def run(
     mutants: Sequence[Mutant], server: str = "", tell: Callable[[Verdict], None] = lambda verdict: None
 ) -> list[Verdict]:
-    """One process for each mutant, one after the other; `tell` hears of each."""
+    """One process for each mutant, one after the other; `tell` hears of each.
+
+    `server` is a PostgreSQL server on which databases may be made; without it one is started for all of them.
+    """
+    if not server:
+        from counterflow.simulate.ground import FAST
+        from counterflow.store.embedded import Embedded
+
+        with tempfile.TemporaryDirectory(prefix="counterflow-mutants-") as home:
+            try:
+                return run(mutants, Embedded.start(Path(home) / "server", **FAST), tell)
+            finally:
+                Embedded.stop(Path(home) / "server")
     verdicts = []
     for mutant in mutants:
         started = time.monotonic()

@@ -24,8 +24,8 @@ from counterflow.sdk.simulator import Clock, World
 from counterflow.sdk.simulator.wire import together
 from counterflow.settings import Settings
 from counterflow.simulate.loop import VirtualLoop
-from counterflow.simulate.oracle import Oracle
 from counterflow.simulate.network import ask
+from counterflow.simulate.oracle import Oracle
 from counterflow.simulate.store import Connections, Server, Watch, empty
 from counterflow.store import api_keys, migrate, secret
 
