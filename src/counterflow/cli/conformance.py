@@ -1,5 +1,6 @@
 """The conformance kit on one connector, and its live proof on a real system."""
 
+import sys
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -21,6 +22,7 @@ def conformance(
     admin_key: _AdminKey = "",
     login: str = "",
     admin_login: str = "admin",
+    set_: Annotated[tuple[str, ...], Parameter(name="--set")] = (),
     only: str = "",
     output: Out = "table",
 ) -> int:
@@ -46,6 +48,8 @@ def conformance(
         The name of the first user, where a key alone does not say it (Odoo 18).
     admin_login
         The name of the second.
+    set_
+        A setting of the connection as NAME=VALUE, such as lane=fast; may be repeated.
     only
         Of the live proof only the points whose name has these words.
     """
@@ -53,7 +57,9 @@ def conformance(
 
     try:
         if url:
-            results = live(name, Target(url, db, key, admin_key, login, admin_login), only)
+            settings = tuple((name, value) for name, _, value in (entry.partition("=") for entry in set_))
+            target = Target(url, db, key, admin_key, login, admin_login, settings)
+            results = live(name, target, only, lambda result: print(f"{result.outcome} {result.case}", file=sys.stderr))
         else:
             results = run(name, faults)
     except LookupError as error:

@@ -1,5 +1,6 @@
 """The kit's view of Odoo: sales that can be returned, and what the simulated database has really booked."""
 
+from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -7,6 +8,7 @@ from typing import Any, ClassVar
 from starlette.applications import Starlette
 
 from counterflow.connectors.odoo import connector
+from counterflow.connectors.odoo.manifest import TOPICS
 from counterflow.connectors.odoo.session import theirs
 from counterflow.connectors.odoo.simulator import create_app
 from counterflow.core.effects import (
@@ -25,7 +27,7 @@ from counterflow.core.effects import (
 )
 from counterflow.core.money import exponent, to_major
 from counterflow.sdk import testing
-from counterflow.sdk.connector import Maker
+from counterflow.sdk.connector import Delivery, Maker
 from counterflow.sdk.outcomes import Done
 from counterflow.sdk.simulator import World
 from counterflow.sdk.testing import CONNECTION
@@ -53,7 +55,9 @@ class Harness(testing.Harness):
         "clearing_accounts": {"psp": "101450"},
         "fees_account": "620100",
         "page_size": 2,
+        "webhook_secret": "odoo-webhook-secret",
     }
+    signs_body = signs_time = resends = False  # a password in the rule's URL is all that Odoo can show
     writes = {
         "ReceiveGoods": "stock.picking/button_validate",
         "MoveGoods": "(stock.picking/button_validate|stock.scrap/action_validate)",
@@ -71,7 +75,17 @@ class Harness(testing.Harness):
         with world.tx():
             world.acts["seed_company"]({"currency": "EUR", "provider": {"name": "Provider", "code": "STRIP"}})
             world.acts["seed_products"]({"products": [tee]})
+            for model in TOPICS:
+                url = webhook_url.replace("://", f"://odoo:{self.config['webhook_secret']}@")
+                world.acts["add_rule"]({"model": model, "url": url})
         return app
+
+    def sign(self, body: bytes) -> Delivery:
+        shown = b64encode(f"odoo:{self.config['webhook_secret']}".encode()).decode()
+        return self.delivery_of({"Authorization": f"Basic {shown}"}, body)
+
+    def unknown_topic(self) -> bytes:
+        return b'{"_action": "Tell(#1)", "_id": 7, "_model": "res.partner", "write_date": "2026-11-20 12:00:00"}'
 
     async def sample(self, kind: str, currency: str = "EUR", amount_minor: int = 19_90) -> Effect:
         """One sale each, so that what an effect did can be told by its return number."""

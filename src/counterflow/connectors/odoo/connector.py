@@ -15,6 +15,7 @@ from counterflow.connectors.odoo import (
     post_settlement,
     receive_goods,
     reverse_refund_payment,
+    webhooks,
 )
 from counterflow.connectors.odoo.client import Client
 from counterflow.connectors.odoo.fast_lane import FastLane
@@ -25,7 +26,7 @@ from counterflow.connectors.odoo.wires import Access
 from counterflow.core.effects import Effect
 from counterflow.core.facts import Fact
 from counterflow.sdk.connector import Context, Credential, Delivery, Page, Signal
-from counterflow.sdk.outcomes import AuthFailed, ConnectorError, Done, Outcome, Rejected
+from counterflow.sdk.outcomes import ConnectorError, Done, Outcome, Rejected
 
 _Send = Callable[[Odoo, Effect], Awaitable[Done]]
 _Find = Callable[[Odoo, Effect], Awaitable[Done | None]]
@@ -74,13 +75,13 @@ class OdooConnector:
         return Client(transport, Access(key, config.database, config.login))
 
     def verify(self, delivery: Delivery) -> None:
-        raise AuthFailed("Odoo sends no webhooks here: its documents are polled. Remove the webhook")
+        webhooks.verify(delivery, self._config.webhook_secret.get_secret_value())
 
     def identify(self, delivery: Delivery) -> str:
-        return ""
+        return webhooks.identify(delivery)
 
     def translate(self, delivery: Delivery) -> Sequence[Fact | Signal]:
-        return []
+        return webhooks.translate(delivery)
 
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
         return await feeds.fetch(self.odoo, feed, ref)

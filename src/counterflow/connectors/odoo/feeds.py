@@ -1,6 +1,6 @@
 """The feed `documents`: credit notes, returns and refund payments that changed in Odoo, ours and other people's.
 
-Polled by `write_date` (Community sends no webhooks). A sweep starts a little before the last one ended, because a slow
+Polled by `write_date` (an automation rule may tell it sooner). A sweep starts before the last one ended: a slow
 transaction commits rows with an older date; within a sweep the pages follow each other by second, so a second is read
 again rather than cut in two. What is deleted leaves no row: the cursor remembers the documents that were told last, and
 each sweep asks which of them are still there.
@@ -68,9 +68,10 @@ async def fetch(odoo: Odoo, feed: str, ref: str) -> list[Fact]:
     source = next((source for source in SOURCES if source.model == model), None)
     if feed != FEED or source is None:
         raise Rejected(f"{feed} {ref!r} cannot be fetched: it is one of {', '.join(s.model for s in SOURCES)}")
-    rows = await odoo.client.search(
-        model, [["id", "in", odoo.ids(f":{model},{','.join(ids)}", model)]], [*source.fields, "write_date"]
-    )
+    wanted = ["id", "in", odoo.ids(f":{model},{','.join(ids)}", model)]
+    rows = await odoo.client.search(model, [wanted, *source.domain], [*source.fields, "write_date"])
+    if not rows and await odoo.client.ask(model, "search_count", domain=[wanted]):
+        return []  # it is there and none of ours: an invoice, a delivery, what a customer paid
     if not rows:
         raise NotFound(f"{ref} is not in Odoo any more")
     return await _facts(odoo, source, rows)

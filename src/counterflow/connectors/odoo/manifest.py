@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from counterflow.sdk.connector import ConnectorConfig
 from counterflow.sdk.manifest import Feed, Idempotency, Limits, Manifest, Support
 
+TOPICS = ("account.move", "stock.picking", "account.payment")  # what automation rules may tell of
 COMMANDS = (
     "ReceiveGoods",
     "MoveGoods",
@@ -89,6 +90,9 @@ class Config(ConnectorConfig):
         description="`fast`: receipts, credit notes and refund payments by the procedure that `counterflow odoo "
         "install` puts into Odoo; without it, or with another version of it, as `plain`",
     )
+    webhook_secret: SecretStr = Field(
+        SecretStr(""), description="Password in the URL of Odoo's automation rules that send webhooks; empty: none come"
+    )
     workers: int = Field(2, ge=1, le=32, description="HTTP workers of this Odoo: so many calls at once, never more")
     per_second: float = Field(20.0, gt=0, description="Calls per second, all processes together")
     page_size: int = Field(100, ge=1, le=1000, description="Documents of one kind per page of the feed")
@@ -130,9 +134,10 @@ def manifest_for(config: Config | None = None) -> Manifest:
         commands={
             name: replace(lookup, batch=BATCH, together="pass") if name in BATCHED else lookup for name in COMMANDS
         },
-        feeds=(Feed("documents", lag_seconds=120, every_seconds=300),),
+        feeds=(Feed("documents", lag_seconds=120, every_seconds=300, webhooks=TOPICS),),
+        topics=TOPICS,
         limits=Limits(concurrency=2, per_second=20.0, burst=40.0, timeout_seconds=60.0),
-        secret_fields=("api_key",),
+        secret_fields=("api_key", "webhook_secret"),
         docs="https://www.odoo.com/documentation/19.0/developer/reference/external_api.html",
     )
     if config is None:

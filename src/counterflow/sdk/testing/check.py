@@ -93,6 +93,7 @@ class Target:
     admin_key: str = field(default="", repr=False)  # empty: our user may do everything
     login: str = ""  # where a key alone does not say whose it is
     admin_login: str = ""
+    settings: tuple[tuple[str, str], ...] = ()  # of the connection's configuration
 
 
 CHECKS: list[Check] = []
@@ -152,11 +153,13 @@ def run(name: str, faults: int = 0) -> list[Result]:
     return run_harness(type(harness.__name__, (harness,), {"faults": faults}) if faults else harness)
 
 
-def live(name: str, target: Target | None = None, only: str = "") -> list[Result]:
+def live(
+    name: str, target: Target | None = None, only: str = "", tell: Callable[[Result], None] = lambda result: None
+) -> list[Result]:
     """The live proof of a connector: on the target, or (None) on its own simulator; `only` chooses points by words.
 
-    Its module `live` has `async def prove(target, only)`. Raises LookupError when it has none, and ConnectorError when
-    the target cannot be used.
+    Its module `live` has `async def prove(target, only, tell)`; `tell` hears of each result at once. Raises LookupError
+    when it has none, and ConnectorError when the target cannot be used.
     """
     module = f"{_package(name)}.live"
     try:
@@ -165,7 +168,7 @@ def live(name: str, target: Target | None = None, only: str = "") -> list[Result
         if error.name != module:
             raise
         raise LookupError(f"connector {name!r} has no live proof: leave out --url to use its simulator") from None
-    results: list[Result] = asyncio.run(prove(target, only))
+    results: list[Result] = asyncio.run(prove(target, only, tell))
     return results
 
 

@@ -55,6 +55,8 @@ class Person:
             args: list[Any] = [] if ids is None else [list(ids)]
             if method == "create":
                 args = [arguments.pop("vals_list")]
+            elif method == "write":
+                args.append(arguments.pop("vals"))  # models call it differently
             elif ids is None and method not in _MODEL_LEVEL and method != "context_get":
                 args = [[]]
             if "vals" in arguments:

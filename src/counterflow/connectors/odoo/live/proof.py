@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic import SecretStr
+
 from counterflow.connectors.odoo.connector import OdooConnector
 from counterflow.connectors.odoo.live.company import GOODS, Company
 from counterflow.connectors.odoo.live.person import Person, Row
@@ -113,9 +115,13 @@ class Proof:
         self._goods = {id: name for name, id in company.products.items()}
         self._places = {id: role for role, id in company.places.items()}
 
-    def connect(self) -> OdooConnector:
+    def connect(self, **secrets: str) -> OdooConnector:
         """The connector as a process of its own would have it."""
-        return OdooConnector(self.config, Context(CONNECTION, Unlimited(), lambda: datetime.now(UTC), self.wire))
+        changed = {name: SecretStr(value) for name, value in secrets.items()}
+        return OdooConnector(
+            self.config.model_copy(update=changed),
+            Context(CONNECTION, Unlimited(), lambda: datetime.now(UTC), self.wire),
+        )
 
     @property
     def major(self) -> int:

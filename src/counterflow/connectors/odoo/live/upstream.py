@@ -1,12 +1,20 @@
 """Upstream: what people do inside Odoo is told, and what they have made is never made again."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from counterflow.connectors.odoo.feeds import FEED, SOURCES
 from counterflow.connectors.odoo.live.proof import Failed, Proof, Sale, point, same
 from counterflow.core.facts import DocumentMoved, Fact
+from counterflow.sdk.connector import Delivery, Signal
 from counterflow.sdk.outcomes import Done
+from counterflow.sdk.testing import Skipped
+
+SECRET = "proof-of-the-webhook"
+_HERE = ("127.0.0.1", "localhost")
 
 
 class Sweep:
@@ -198,3 +206,74 @@ async def ours_is_told_once(at: Proof) -> None:
         told = await feed.new(model, id)
         same((told.state, told.key), (state, effect.effect_id), f"{model} is told as")
         same(f"order:{sale.number}" in feed.refs(model, id), True, f"{model} names the sale:")
+
+
+@asynccontextmanager
+async def _listening(heard: list[Delivery]) -> AsyncIterator[int]:
+    """A receiver of webhooks on this machine; its port."""
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[1:-2]
+        headers = {name.lower(): (value.strip(),) for name, _, value in (line.partition(":") for line in head)}
+        body = await reader.readexactly(int(headers["content-length"][0]))
+        heard.append(Delivery("erp", headers, body, datetime.now(UTC)))
+        writer.write(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@point("upstream")
+async def an_automation_rule(at: Proof) -> str:
+    """An automation rule of Odoo tells a credit note by hand at once, with the secret of its URL"""
+    if at.connector.odoo.client.transport.client.base_url.host not in _HERE:
+        raise Skipped("the webhook is proved where Odoo runs on this machine: it has to reach us")
+    rows = await at.person.rows("ir.model", [["model", "in", ["base.automation", "account.move"]]], "model")
+    models = {row["model"]: row["id"] for row in rows}
+    if "base.automation" not in models:
+        raise Skipped("Automation Rules (base_automation) are not installed")
+    [field] = await at.person.rows(
+        "ir.model.fields", [["model", "=", "account.move"], ["name", "=", "write_date"]], "name"
+    )
+    sale, heard = await at.sale(("MUG", 1)), list[Delivery]()
+    async with _listening(heard) as port:
+        rule = await at.person.make(
+            "base.automation",
+            {
+                "name": f"Proof {at.company.run}",
+                "model_id": models["account.move"],
+                "trigger": "on_create_or_write",
+                "filter_domain": "[('move_type', '=', 'out_refund')]",
+            },
+        )
+        action = {
+            "name": "Tell the proof",
+            "model_id": models["account.move"],
+            "state": "webhook",
+            "webhook_url": f"http://odoo:{SECRET}@127.0.0.1:{port}/webhooks/erp",
+            "webhook_field_ids": [[6, 0, [field["id"]]]],
+            "base_automation_id": rule,
+            "usage": "base_automation",
+        }
+        await at.person.make("ir.actions.server", action)
+        try:
+            id = await _credited_by_hand(at, sale)
+            await at.person.call("account.move", "action_post", [id])
+            await asyncio.sleep(1.0)  # it is sent after the commit
+        finally:
+            await at.person.call("base.automation", "unlink", [rule])
+    same(bool(heard), True, "something was heard:")
+    connector = at.connect(webhook_secret=SECRET)
+    for delivery in heard:
+        connector.verify(delivery)
+    signals = {
+        signal.ref for delivery in heard for signal in connector.translate(delivery) if isinstance(signal, Signal)
+    }
+    same(signals, {at.connector.odoo.ref("account.move", id)}, "it points at")
+    same(len({connector.identify(delivery) for delivery in heard}), len(heard), "each change has an identity:")
+    [fact] = await connector.fetch(FEED, next(iter(signals)))
+    same(getattr(fact.body, "state", ""), "posted", "looked at, it is")
+    return f"{len(heard)} deliveries, body {heard[-1].body.decode()}"

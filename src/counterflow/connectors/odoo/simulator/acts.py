@@ -391,6 +391,13 @@ def remove_app(env: Env, payload: Vals) -> Vals:
     return {}
 
 
+def add_rule(env: Env, payload: Vals) -> Vals:
+    """An automation rule that sends a webhook when records are saved: `{"model", "url", "fields": ["write_date"]}`."""
+    rule = {"fields": ["write_date"], "name": "Tell Counterflow(#1)", **payload}
+    env.db.world.put("_odoo_rules", str(env.db.world.next_id("_odoo_rules")), rule)
+    return {}
+
+
 def _existing(env: Env, model: str, id: int) -> Rec:
     if model not in env.models or env.db.row(model, id) is None:
         raise LookupError(f"{model} {id}")
@@ -411,6 +418,7 @@ ACTS: dict[str, Act] = {
         split_quant,
         merge_quants,
         revoke_key,
+        add_rule,
         make_key,
         allow_key_renewal,
         remove_app,

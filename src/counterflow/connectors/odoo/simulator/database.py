@@ -1,5 +1,6 @@
 """Tables in memory, written through to the `World` at commit; one call is one transaction."""
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -133,6 +134,17 @@ class Database:
             self.tables[model].put(id, row)
         del self._undo[mark:]
 
+    def _tell(self, changed: Iterable[tuple[str, int]]) -> None:
+        """Automation rules send their webhooks after the commit, once and whatever becomes of them."""
+        for rule in self.world.all("_odoo_rules"):
+            for model, id in changed:
+                if model == rule["model"] and (row := self.row(model, id)) is not None:
+                    told = {"_action": rule["name"], "_id": id, "_model": model, "id": id}
+                    told |= {name: row.get(name) for name in rule["fields"]}
+                    told["write_date"] = f"{row.get('write_date')}.{self.version:06d}"  # to the microsecond here
+                    body = json.dumps(told, sort_keys=True)
+                    self.world.emit(rule["url"], {"Content-Type": "application/json"}, body.encode(), label=model)
+
     def _flush(self, undo: list[tuple[str, int, Row | None]]) -> None:
         changed = dict.fromkeys((model, id) for model, id, _ in undo)  # in the order of the first change
         if changed or self._touched:
@@ -146,5 +158,6 @@ class Database:
         for series in sorted(self._dirty_series):
             self.world.put("_odoo_series", series, {"series": series, "value": self._counters[series]})
         self._dirty_series.clear()
+        self._tell(changed)
         for key in changed.keys() | self._touched:
             self._changed_at[key] = self.version
