@@ -1,4 +1,4 @@
-"""Whole returns in one pass, in both lanes: few calls, each document once whatever is cut, one bad one alone."""
+"""Whole returns in one visit, in both lanes: few calls, each document once whatever is cut, one bad one alone."""
 
 import ast
 import asyncio
@@ -120,7 +120,7 @@ async def test_each_call_of_a_batch_may_be_lost(kind: str, applied: bool) -> Non
         network, number = odoo.network, 0
         assert network is not None
         cut = Cut(network, 0, applied)
-        while cut.seen >= number:  # until the pass needs fewer calls than the one to lose
+        while cut.seen >= number:  # until the visit needs fewer calls than the one to lose
             number += 1
             batch = await sales(odoo, 2)
             effects = [e for each in batch for e in whole(each)]

@@ -31,7 +31,7 @@ from counterflow.sdk.outcomes import ConnectorError, Done, Outcome, Rejected
 _Send = Callable[[Odoo, Effect], Awaitable[Done]]
 _Find = Callable[[Odoo, Effect], Awaitable[Done | None]]
 _Operation = Callable[[Odoo, Effect], Awaitable[dict[str, Any]]]
-# What is done in passes over many documents, in whichever lane.
+# What is done in visits for many documents, in whichever lane.
 OPERATIONS: dict[str, _Operation] = {
     "ReceiveGoods": receive_goods.operation,
     "PostCreditNote": post_credit_note.operation,
@@ -93,15 +93,15 @@ class OdooConnector:
         return await feeds.pull(self.odoo, cursor, known.lag_seconds)
 
     async def send(self, effects: Sequence[Effect]) -> Sequence[Outcome]:
-        """Receipts, credit notes and refund payments in one pass; each looks first what an earlier one has left."""
+        """Receipts, credit notes and refund payments in one visit; each looks first what an earlier one has left."""
         self.odoo.names.keep_fresh(self.odoo.now())
-        outcomes = await self._pass(effects)
+        outcomes = await self._visit(effects)
         if stale := [e for e in effects if _names_a_lost_record(outcomes[e.effect_id])]:
             self.odoo.names.forget()  # what we know by its id was deleted, and perhaps made anew
-            outcomes |= await self._pass(stale)
+            outcomes |= await self._visit(stale)
         return [outcomes[effect.effect_id] for effect in effects]
 
-    async def _pass(self, effects: Sequence[Effect]) -> dict[str, Outcome]:
+    async def _visit(self, effects: Sequence[Effect]) -> dict[str, Outcome]:
         outcomes: dict[str, Outcome] = {}
         operations = []
         for effect in effects:

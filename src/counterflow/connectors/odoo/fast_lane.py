@@ -1,4 +1,4 @@
-"""The fast lane: the pass as the code of one server action, so that any number of documents is one call.
+"""The fast lane: the visit as the code of one server action, so that any number of documents is one call.
 
 An administrator installs it (`counterflow odoo install`); no module is needed. The code carries its own hash as its
 version. It is compared with ours word by word before it is used for the first time, and by its version in each call:

@@ -1,7 +1,7 @@
-"""The two ways in which a pass (`procedure`) meets Odoo. The plain lane answers its calls over HTTP, one by one; the
+"""The two ways in which a visit (`procedure`) meets Odoo. The plain lane answers its calls over HTTP, one by one; the
 fast lane hands all of it over in one call.
 
-Whatever is lost on the way ends the pass: the next one looks what it has left, and goes on from there.
+Whatever is lost on the way ends the visit: the next one looks what it has left, and goes on from there.
 """
 
 from collections.abc import Sequence

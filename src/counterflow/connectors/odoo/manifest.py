@@ -132,7 +132,7 @@ def manifest_for(config: Config | None = None) -> Manifest:
         title="Odoo 19 (Community or Enterprise)",
         roles=("erp",),
         commands={
-            name: replace(lookup, batch=BATCH, together="pass") if name in BATCHED else lookup for name in COMMANDS
+            name: replace(lookup, batch=BATCH, together="visit") if name in BATCHED else lookup for name in COMMANDS
         },
         feeds=(Feed("documents", lag_seconds=120, every_seconds=300, webhooks=TOPICS),),
         topics=TOPICS,

@@ -10,7 +10,7 @@ them to it.
 `carry_out` is a generator. It yields (model, method, ids, arguments) and is given the answer; a write that Odoo refuses
 is answered by {"refused": why}. ("run", generator) calls another one, ("", result) ends; `advance` does both. It looks
 at the sales, makes what is missing under the keys of the operations, calls the state methods, and believes only what it
-reads at the end. Whatever is lost on the way, the next pass finds and goes on from there.
+reads at the end. Whatever is lost on the way, the next visit finds and goes on from there.
 """
 
 from counterflow.connectors.odoo.procedure.steps import CONFLICT, MODULE, QUIET, READING, WORDS, advance

@@ -25,7 +25,7 @@ def invoice_lines(sale, move_type):
 
 def groups_of(op, sale, left):
     """{invoice id: [(line of ours, invoice line that it takes back or None)]}: by product, then by what is not
-    credited yet (`left` remembers what is planned in this pass); money follows goods."""
+    credited yet (`left` remembers what is planned in this visit); money follows goods."""
     billed = invoice_lines(sale, "out_invoice")
     if not billed:
         draft = False

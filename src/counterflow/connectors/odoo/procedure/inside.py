@@ -1,4 +1,4 @@
-"""The fast lane's end of a pass: inside Odoo, where `env` answers its calls, all in the transaction of one request."""
+"""The fast lane's end of a visit: inside Odoo, where `env` answers its calls, all in the transaction of one request."""
 
 from counterflow.connectors.odoo.procedure.steps import CONFLICT, QUIET, READING, advance
 from counterflow.connectors.odoo.procedure.whole import carry_out

@@ -8,7 +8,7 @@ _LINE = ("move_id", "picking_id", "product_id", "product_uom_id", "location_id",
 
 
 def still_out(moves, left):
-    """What each delivery move has still out, less what is planned in this pass (`left` remembers it)."""
+    """What each delivery move has still out, less what is planned in this visit (`left` remembers it)."""
     delivered = []
     for move in moves:
         if move["state"] == "done" and move["location_dest_usage"] == "customer":

@@ -1,4 +1,4 @@
-"""How a pass goes on: calls that somebody answers, refusals, and small tools."""
+"""How a visit goes on: calls that somebody answers, refusals, and small tools."""
 
 MODULE = "cf"
 CONFLICT = "could not serialize access"

@@ -1,4 +1,4 @@
-"""The pass over many operations: look, make what is missing, change states, and believe what is read at the end."""
+"""One visit to Odoo for many operations: look, make what is missing, change states, believe what is read at the end."""
 
 from counterflow.connectors.odoo.procedure.credits import credit, credited
 from counterflow.connectors.odoo.procedure.payments import of_sales, paid, part_matches, pay
@@ -38,7 +38,7 @@ def carry_out(ops: list, settings: dict):
         sales = answer["records"]
     if receipts:
         yield ("run", receive(receipts, sales, settings, made, refused))
-    fresh = {}  # note id -> its row as far as we know it, of notes made in this pass on invoices that are paid
+    fresh = {}  # note id -> its row as far as we know it, of notes made in this visit on invoices that are paid
     unbilled = {}  # operation -> its outcome where no credit note is required
     if credits:
         yield ("run", credit(credits, sales, settings, made, refused, fresh, unbilled))
