@@ -110,6 +110,23 @@ async def test_a_key_is_renewed_in_time_and_the_old_one_revoked_only_after_every
         assert await odoo.one("SELECT count(*) FROM exceptions") == (0,)
 
 
+async def test_a_watching_worker_renews_and_the_other_processes_follow(fresh_database):
+    async with town(fresh_database) as odoo:
+        odoo.do("allow_key_renewal")
+        odoo.later(days=70)
+        worker, api = odoo.process(), odoo.process()
+
+        def key(process: Credentials) -> str:
+            return str(process.live["odoo"].config.api_key.get_secret_value())  # type: ignore[attr-defined]
+
+        async with asyncio.timeout(60), worker.watching(renewing=True), api.watching():
+            while len(odoo.living()) < 2 or key(api) != odoo.living()[-1]:
+                await asyncio.sleep(0.02)
+        assert key(worker) == key(api) != odoo.key
+        await calls(worker)
+        await calls(api)
+
+
 async def test_the_new_key_is_sealed_in_the_database_and_of_no_use_under_another_secret(fresh_database):
     async with town(fresh_database) as odoo:
         odoo.do("allow_key_renewal")

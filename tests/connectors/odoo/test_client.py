@@ -111,6 +111,6 @@ async def test_before_19_the_login_is_needed_and_a_wrong_key_or_an_old_release_i
         await odoo.do("revoke_key", key="odoo-integration-key")
         with pytest.raises(AuthFailed, match="make a new one"):
             await client.do("res.partner", "create", vals_list=[{"name": "Ada"}])
-    async with lane("16.0") as odoo:
+    async with lane("17.0") as odoo:
         with pytest.raises(Rejected, match="too old"):
             await odoo.connector.odoo.client.search("res.partner", [], ["name"])

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from counterflow.connectors.odoo import keys, rights
 from counterflow.connectors.odoo.session import Odoo
-from counterflow.connectors.odoo.wires import major_of
+from counterflow.connectors.odoo.wires import OLDEST, major_of
 from counterflow.sdk.outcomes import ConnectorError
 
 Finding = tuple[str, bool, str]
@@ -19,8 +19,8 @@ async def check(odoo: Odoo) -> list[Finding]:
         version = await odoo.client.version()
     except ConnectorError as error:
         return [("Odoo answers", False, f"{error.message}: check base_url and that Odoo runs")]
-    fine = major_of(version) >= 17
-    found.append((f"Odoo {version}", fine, "" if fine else "this connector speaks to Odoo 17 and newer"))
+    fine = major_of(version) >= OLDEST
+    found.append((f"Odoo {version}", fine, "" if fine else f"this connector speaks to Odoo {OLDEST} and newer"))
     try:
         found.append(await _key(odoo))
         found += await rights.apps(odoo)

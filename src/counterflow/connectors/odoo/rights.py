@@ -2,7 +2,6 @@
 
 from counterflow.connectors.odoo.manifest import Config
 from counterflow.connectors.odoo.session import Odoo
-from counterflow.connectors.odoo.wires import major_of
 from counterflow.sdk.outcomes import ConnectorError
 
 Finding = tuple[str, bool, str]
@@ -78,8 +77,6 @@ def needed(config: Config) -> tuple[tuple[str, str, str], ...]:
 async def _may(odoo: Odoo, model: str, operation: str) -> bool:
     """Whether the user may do this to records of the model at all; False where there is no such model."""
     try:
-        if major_of(await odoo.client.version()) < 18:
-            return bool(await odoo.client.ask(model, "check_access_rights", operation=operation, raise_exception=False))
         return bool(await odoo.client.ask(model, "has_access", ids=[], operation=operation))
     except ConnectorError as error:
         if error.code in ("NotFound", "UserError", "AttributeError"):
@@ -88,5 +85,4 @@ async def _may(odoo: Odoo, model: str, operation: str) -> bool:
 
 
 async def _in_group(odoo: Odoo, user: int, group: str) -> bool:
-    record = {"ids": [user]} if major_of(await odoo.client.version()) >= 18 else {}
-    return bool(await odoo.client.ask("res.users", "has_group", **record, group_ext_id=group))
+    return bool(await odoo.client.ask("res.users", "has_group", ids=[user], group_ext_id=group))

@@ -13,6 +13,7 @@ from counterflow.connectors.odoo.errors import error_of
 from counterflow.sdk.http import Transport, json_of, raise_for, redact
 from counterflow.sdk.outcomes import AuthFailed, ConnectorError, Malformed, Rejected, UnknownOutcome
 
+OLDEST = 18  # 17 has other payments: no memo, other states
 _PROXY_STATUS = frozenset((429, 502, 503, 504))
 
 
@@ -55,8 +56,8 @@ def major_of(version: str) -> int:
 def wire_of(version: str, transport: Transport, access: Access) -> Wire:
     """The API to use. Raises Rejected for one that this connector does not speak to."""
     major = major_of(version)
-    if major < 17:
-        raise Rejected(f"Odoo {version} is too old: this connector speaks to 17 and newer")
+    if major < OLDEST:
+        raise Rejected(f"Odoo {version} is too old: this connector speaks to {OLDEST} and newer")
     return Json2(transport) if major >= 19 else JsonRpc(transport, access)
 
 

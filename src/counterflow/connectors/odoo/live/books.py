@@ -37,7 +37,8 @@ async def credited_and_paid(at: Proof) -> None:
     same((invoice["reversal_move_ids"], invoice["payment_state"]), ([note["id"]], "paid"), "the invoice has")
     order = await at.person.row("sale.order", sale.order, "invoice_ids", "invoice_status")
     same(sorted(order["invoice_ids"]), sorted([*sale.invoices, note["id"]]), "the order's invoices are")
-    same(order["invoice_status"], "invoiced", "the order is")
+    # Before 19 an order of which nothing was kept counts as one with nothing to invoice.
+    same(order["invoice_status"], "invoiced" if at.major >= 19 else "no", "the order is")
     fields = ("memo", "reconciled_invoice_ids", "journal_id", "state", "amount")
     payment = await at.document(paid, "account.payment", *fields)
     same(payment["reconciled_invoice_ids"], [note["id"]], "the payment pays")
@@ -53,7 +54,9 @@ async def some_of_it(at: Proof) -> None:
     sale = await at.sale(("MUG", 3))
     async with at.leaves(at.note(10_00), at.cost_back(4_00)):
         await at.done(at.credit(sale, at.line("MUG", 1, 10_00)))
-    async with at.leaves(at.note(20_00, inside(10_00) * 2), at.cost_back(8_00)):
+    # 18 rounds the base of each piece by itself, which the total takes out of the tax again.
+    tax = inside(10_00) * 2 + (at.major < 19)
+    async with at.leaves(at.note(20_00, tax), at.cost_back(8_00)):
         await at.done(at.credit(sale, at.line("MUG", 2, 20_00, inside(10_00) * 2)))
 
 

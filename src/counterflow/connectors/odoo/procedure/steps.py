@@ -8,7 +8,7 @@ QUIET = {  # no chatter of field tracking and no followers: what is to be said i
     "mail_create_nosubscribe": True,
     "mail_notrack": True,
 }
-# What differs between versions in what we write; all else is called the same from 17 on.
+# What differs between versions in what we write; all else is called the same from 18 on.
 #   tie: the field that ties a stock move to its order
 #   plain_moves: a transfer says its shipping policy and each move a name, which Odoo fills in itself from 19 on
 #   lot_lines: the lots of a draft move are lost; they are given by lines of their own

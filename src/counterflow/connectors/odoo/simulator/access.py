@@ -51,7 +51,6 @@ _OPEN = (
     "check_object_reference",
     "get_external_id",
     "has_access",
-    "check_access_rights",
     "has_group",
     "context_get",
     "run",  # of a server action: it asks for the groups of the action

@@ -223,10 +223,6 @@ def _has_access(env: Env, model: str, ids: list[int], operation: str) -> bool:
     return may(env, users.role_of(env.uid), model, operation, env.models)
 
 
-def _check_access_rights(env: Env, model: str, operation: str, raise_exception: bool = True) -> bool:
-    return may(env, users.role_of(env.uid), model, operation, env.models)
-
-
 _MODEL_LEVEL: dict[str, Callable[..., Any]] = {
     "create": _create,
     "search": _search,
@@ -237,7 +233,6 @@ _MODEL_LEVEL: dict[str, Callable[..., Any]] = {
     "fields_get": _fields_get,
     "default_get": _default_get,
     "formatted_read_group": _formatted_read_group,
-    "check_access_rights": _check_access_rights,
 }
 _RECORD_LEVEL: dict[str, Callable[..., Any]] = {
     "write": _write,

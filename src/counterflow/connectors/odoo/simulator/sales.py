@@ -240,7 +240,12 @@ def _line_status(line: Rec) -> str:
     if _invoiced(line) >= line.product_uom_qty:
         return "invoiced"
     moves = line.move_ids
-    settled = bool(moves) and all(move.state in ("done", "cancel") for move in moves) and delivered > 0
+    settled = (
+        line.env.db.release.major >= 19
+        and bool(moves)
+        and all(move.state in ("done", "cancel") for move in moves)
+        and delivered > 0
+    )
     return "invoiced" if settled and line.product_id.invoice_policy == "delivery" else "no"
 
 
