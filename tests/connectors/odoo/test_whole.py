@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from counterflow.connectors.odoo import OdooConnector, connector, fast_lane, procedure
-from counterflow.connectors.odoo.procedure.credits import pieces_of, shared
+from counterflow.connectors.odoo.procedure.amounts import pieces_of, shared
 from counterflow.connectors.odoo.procedure.steps import major
 from counterflow.core.effects import Effect, PostCreditNote, PostRefundPayment, StockItem
 from counterflow.core.money import allocate, to_major
@@ -350,6 +350,9 @@ def test_the_procedure_is_what_safe_eval_permits() -> None:
     for scope in scopes(symtable.symtable(fast_lane.code(), "procedure", "exec")):
         if isinstance(scope, symtable.Function):
             assert not scope.get_frees(), f"{scope.get_name()} closes over {scope.get_frees()}"
+    assert {file.stem for file in PROCEDURE.glob("*.py")} == {"__init__", *fast_lane.PARTS}
+    names = Counter(node.name for node in ast.parse(fast_lane.code()).body if isinstance(node, ast.FunctionDef))
+    assert max(names.values()) == 1, names
     answered = {
         node.value
         for name in ("inside", "steps")

@@ -25,7 +25,7 @@ logger = structlog.get_logger(__name__)
 
 ACTION = "ir.actions.server"
 XML_ID = f"{MODULE}.procedure"
-_PARTS = ("steps", "sale", "writing", "receipts", "credits", "payments", "whole", "inside")
+PARTS = ("steps", "sale", "writing", "receipts", "amounts", "credits", "payments", "whole", "inside")
 _ACTIONS_MOST = 20_000
 _LOOK_AGAIN = timedelta(minutes=10)  # after a mismatch: somebody may have installed it meanwhile
 
@@ -48,7 +48,7 @@ def code() -> str:
 def _body() -> str:
     """The modules of `procedure` in one text, without imports and docstrings (`__doc__` is a forbidden name)."""
     parts = []
-    for name in _PARTS:
+    for name in PARTS:
         text = (files("counterflow.connectors.odoo.procedure") / f"{name}.py").read_text("utf-8")
         lines = text.splitlines()
         for node in reversed(ast.parse(text).body):
