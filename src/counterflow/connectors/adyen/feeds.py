@@ -27,7 +27,7 @@ async def fetch(client: Client, connection: str, feed: str, ref: str, now: datet
 async def pull(client: Client, connection: str, feed: str, cursor: str, now: datetime, first: int, most: int) -> Page:
     """Up to `most` batches from the cursor on. Raises Malformed if one is missing and a later one is there."""
     _known(feed)
-    if not (cursor or "1").isascii() or not (cursor or "1").isdigit():
+    if cursor and not (cursor.isascii() and cursor.isdigit()):
         raise Malformed(f"{cursor!r} is no cursor of this connector: pull from the beginning")
     start = int(cursor or first)
     facts: list[Fact] = []

@@ -147,12 +147,12 @@ class Account:
 
 def sign(key: bytes, item: Doc) -> str:
     """The signature of one item, over eight of its fields."""
-    amount: Doc = item["amount"]
-    fields = (
-        item["pspReference"], item.get("originalReference", ""), item["merchantAccountCode"], item["merchantReference"],
-        amount["value"], amount["currency"], item["eventCode"], item["success"],
-    )  # fmt: skip
-    return base64.b64encode(hmac.new(key, ":".join(map(str, fields)).encode(), hashlib.sha256).digest()).decode()
+    whole = item | (item.get("amount") or {})
+    names = ("pspReference", "originalReference", "merchantAccountCode", "merchantReference", "value", "currency",
+             "eventCode", "success")  # fmt: skip
+    given = (whole.get(name) for name in names)
+    texts = ("" if value is None else str(value).lower() if value is True else str(value) for value in given)
+    return base64.b64encode(hmac.new(key, ":".join(texts).encode(), hashlib.sha256).digest()).decode()
 
 
 def amsterdam(instant: datetime) -> str:
