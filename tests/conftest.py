@@ -15,7 +15,24 @@ from psycopg import sql
 
 from counterflow.store import migrate
 from counterflow.store.embedded import Embedded
+from tests import twice
 from tests.counterparts.medusa.server import Missing, Server, medusa
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--twice", action="store_true", help="do everything twice: each message and each step")
+
+
+@pytest.fixture(autouse=True)
+def _twice(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With --twice, every test runs with each message and each step done twice (tests/twice.py)."""
+    if not request.config.getoption("--twice"):
+        yield
+        return
+    if marker := request.node.get_closest_marker("once"):
+        pytest.skip(f"counts what is done once: {marker.args[0]}")
+    with twice.steps():
+        yield
 
 
 @pytest.fixture(scope="session")

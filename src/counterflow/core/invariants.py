@@ -184,7 +184,9 @@ def _listed(view: View, leg: LegView) -> bool:
 
 
 def _proven(view: View, leg: LegView) -> bool:
-    return leg.state == "settled" and any(p.subject == leg.leg_id and p.state == "settled" for p in view.postings)
+    """Settled with the provider, on the bank where it was paid out, and in the books."""
+    banked = leg.state == "settled" and (not leg.payout_ref or bool(leg.bank_ref))
+    return banked and any(p.subject == leg.leg_id and p.state == "settled" for p in view.postings)
 
 
 def _equal(name: str, left: int, right: int, what: str) -> Finding:

@@ -54,6 +54,7 @@ PLAYS: Mapping[str, Play] = {
     "yen": Play("omnichannel", number=9),
     "lost_dispute": Play("chargeback", number=8),
     "timeout": Play("grades", (Hit("timeout_after", "call", _REFUND, 2),)),
+    "long_unknown": Play("grades", (Hit("timeout_after", "call", "psp/v1/refunds", 60),)),
     "lost_call": Play("grades", (Hit("timeout_before", "call", _REFUND),)),
     "mail_timeout": Play("omnichannel", (Hit("timeout_after", "call", "mail/", 2),)),
     "crash_call": Play("grades", (Hit("crash_after_call", "call", _REFUND),)),
@@ -167,7 +168,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "pay_beside_an_unknown_leg",
         (("core.returns.pay", 'if any(leg.state in ("unknown", "submitting") for leg in work.legs.values()):', "if False:"),),
         "a sibling is paid while nobody knows what became of the first",
-        ("timeout",),
+        ("long_unknown",),
     ),
     Mutant(
         "sign_for_everybody",

@@ -138,26 +138,26 @@ def play(stage: Any, name: str) -> tuple[str, str]:
 
 
 def judge(mutant: Mutant, server: str = "") -> tuple[str, str]:
-    """Plant it here and play until something notices."""
+    """Plant it here and play until something notices. Raises what keeps the world from being founded: no verdict."""
     plant(mutant)
-    try:
-        from counterflow.simulate.ground import stage
+    logging.disable(logging.CRITICAL)
+    from counterflow.simulate.ground import stage
 
-        logging.disable(logging.CRITICAL)
-        with stage(server) as made:
-            for name in mutant.plays:
+    with stage(server) as made:
+        for name in mutant.plays:
+            try:
                 caught_by, what = play(made, name)
-                if caught_by:
-                    return caught_by, f"{name}: {what}"
-    except Exception as error:
-        return "crash", f"{type(error).__name__}: {error}"
+            except Exception as error:
+                caught_by, what = "crash", f"{type(error).__name__}: {error}"
+            if caught_by:
+                return caught_by, f"{name}: {what}"
     return "", ""
 
 
 def run(
     mutants: Sequence[Mutant], server: str = "", tell: Callable[[Verdict], None] = lambda verdict: None
 ) -> list[Verdict]:
-    """One process for each mutant, one after the other; `tell` hears of each.
+    """One process for each mutant, one after the other; `tell` hears of each. Raises RuntimeError without a verdict.
 
     `server` is a PostgreSQL server on which databases may be made; without it one is started for all of them.
     """
@@ -176,8 +176,9 @@ def run(
         command = [sys.executable, "-m", "counterflow.simulate.planting", mutant.name, server]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-            lines = done.stdout.splitlines()
-            found = json.loads(lines[-1]) if lines else {"caught_by": "crash", "what": done.stderr[-300:]}
+            if done.returncode:
+                raise RuntimeError(f"{mutant.name} could not be judged: {done.stderr[-500:]}")
+            found = json.loads(done.stdout.splitlines()[-1])
         except subprocess.TimeoutExpired:
             found = {"caught_by": "hang", "what": f"no end in {SECONDS:.0f} s"}
         verdicts.append(Verdict(mutant.name, found["caught_by"], found["what"], time.monotonic() - started))
