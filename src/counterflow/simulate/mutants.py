@@ -246,7 +246,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "any_serial_will_do",
-        (("core.returns.units", 'return judge(unit.line, serial, sold_to_other) == "ok"', "return True"),),
+        (("core.returns.units", "    return serial_word(serial, sold, sold_to_other)\n", '    return "ok"\n'),),
         "another piece than was sold is taken for it",
         ("serial_mismatch",),
     ),
