@@ -31,6 +31,9 @@ simulate: $(VENV)/.runtime  ## try to refute the promises by seed (ARGS="--seeds
 test: $(VENV)/.dev $(if $(CI),$(COUNTERPARTS)/.ready)  ## run the tests (ARGS="tests/store -k lock" for some of them)
 	$(BIN)/pytest $(ARGS)
 
+test-twice: $(VENV)/.dev  ## run the tests with every message and every step done twice
+	$(BIN)/pytest --twice $(ARGS)
+
 lint: $(VENV)/.dev  ## style, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

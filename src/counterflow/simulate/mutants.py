@@ -54,7 +54,9 @@ PLAYS: Mapping[str, Play] = {
     "yen": Play("omnichannel", number=9),
     "lost_dispute": Play("chargeback", number=8),
     "timeout": Play("grades", (Hit("timeout_after", "call", _REFUND, 2),)),
-    "long_unknown": Play("grades", (Hit("timeout_after", "call", "psp/v1/refunds", 60),)),
+    "long_unknown": Play(
+        "grades", (Hit("timeout_after", "call", "psp/v1/refunds", 60), Hit("lost_webhook", "hook", "psp", 1_000))
+    ),
     "lost_call": Play("grades", (Hit("timeout_before", "call", _REFUND),)),
     "mail_timeout": Play("omnichannel", (Hit("timeout_after", "call", "mail/", 2),)),
     "crash_call": Play("grades", (Hit("crash_after_call", "call", _REFUND),)),
@@ -246,7 +248,10 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         "any_serial_will_do",
-        (("core.returns.units", "    return serial_word(serial, sold, sold_to_other)\n", '    return "ok"\n'),),
+        (
+            ("core.returns.units", "    return serial_word(serial, sold, sold_to_other)\n", '    return "ok"\n'),
+            ("core.returns.units", "        return serial == same_serial(unit.expected_serial)\n", "        return True\n"),
+        ),
         "another piece than was sold is taken for it",
         ("serial_mismatch",),
     ),
