@@ -125,7 +125,10 @@ async def test_each_call_of_a_batch_may_be_lost(kind: str, applied: bool) -> Non
             batch = await sales(odoo, 2)
             effects = [e for each in batch for e in whole(each)]
             cut = Cut(network, number, applied)
-            await another(odoo, cut).send(effects)  # whatever it says
+            process = another(odoo, cut)
+            await process.send(effects)  # whatever it says
+            if process.odoo.fast_lane is not None:
+                assert process.odoo.fast_lane.look_at is None, "a lost answer is no reason to leave the fast lane"
             outcomes = await odoo.connector.send(effects)
             assert all(isinstance(outcome, Done) for outcome in outcomes), (number, outcomes)
             for each in batch:
@@ -133,7 +136,7 @@ async def test_each_call_of_a_batch_may_be_lost(kind: str, applied: bool) -> Non
                 # Only the split of the shared matching number is no part of the outcome: it may be lost.
                 assert fine(found | {"lines of a matching number": [2]}), (number, found)
             assert [await odoo.connector.find(e) for e in effects] == list(outcomes)
-        assert number > {"plain": 20, "fast": 14}[kind]
+        assert number > {"plain": 20, "fast": 10}[kind]
 
 
 def another(odoo: Lane, network: httpx2.AsyncBaseTransport | None) -> OdooConnector:

@@ -29,7 +29,10 @@ async def check(odoo: Odoo) -> list[Finding]:
     except ConnectorError as error:
         return [*found, ("API key", False, error.message)]
     if odoo.fast_lane is not None:
-        problem = await odoo.fast_lane.problem()
+        try:
+            problem = await odoo.fast_lane.problem()
+        except ConnectorError as error:
+            problem = error.message
         found.append(("fast lane", not problem, f"{problem}; until then the plain lane is taken" if problem else ""))
     config, names = odoo.config, odoo.names
     for place, entry in config.places.items():

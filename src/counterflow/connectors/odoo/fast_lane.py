@@ -19,7 +19,7 @@ import structlog
 from counterflow.connectors.odoo.client import Client
 from counterflow.connectors.odoo.procedure import CONFLICT, MODULE
 from counterflow.connectors.odoo.wires import major_of
-from counterflow.sdk.outcomes import AuthFailed, ConnectorError, NotFound, Rejected, Transient
+from counterflow.sdk.outcomes import AuthFailed, NotFound, Rejected, Transient
 
 logger = structlog.get_logger(__name__)
 
@@ -118,15 +118,16 @@ class FastLane:
         return dict(answer["outcomes"])
 
     async def problem(self) -> str:
-        """Why the procedure cannot be used; empty when it is installed and word by word ours."""
+        """Why the procedure cannot be used; empty when it is installed and word by word ours. Raises what says nothing
+        of it: an Odoo that does not answer, say."""
         try:
             # Whoever is no administrator may run an action and ask for its external id, but not search for it.
             names = await self.client.ask(ACTION, "get_external_id", ids=list(range(1, _ACTIONS_MOST)))
             action = next((int(id) for id, name in names.items() if name == XML_ID), 0)
             if not action:
                 return "the procedure is not installed: run `counterflow odoo install`"
-            answer = await self.client.do(ACTION, "run", ids=[action], context={"counterflow": {"show": action}})
-        except ConnectorError as error:
+            answer = await self.client.ask(ACTION, "run", ids=[action], context={"counterflow": {"show": action}})
+        except (Rejected, NotFound, AuthFailed) as error:
             return f"the procedure does not run: {error.message}"
         if not isinstance(answer, dict) or str(answer.get("code") or "").strip() != code().strip():
             return "the procedure in Odoo is not that of this version: run `counterflow odoo install`"
