@@ -167,7 +167,7 @@ async def test_a_return_made_by_a_person_in_the_admin_is_swept_and_is_authorised
     sold = await shop.sell()
     ret = await shop.act("agent_return", order=sold["order"], lines=[{**TEE, "reason": "defective"}])
     signals = await swept(shop, "returns")
-    assert signals == [Signal("returns", ret["return"], (return_ref(CONNECTION, ret["return"]),))]
+    assert Signal("returns", ret["return"], (return_ref(CONNECTION, ret["return"]),)) in signals
     (asked,) = of(ReturnRequested, await shop.connector.fetch("returns", ret["return"]))
     assert asked.authorised_by_channel and asked.rma_number == ret["number"]
     assert [(row.line_ref, row.quantity, row.reason) for row in asked.lines] == [

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from counterflow.connectors.medusa.client import Client
-from counterflow.connectors.medusa.feeds import order_id, read_return
+from counterflow.connectors.medusa.feeds import last, order_id, read_return
 from counterflow.connectors.medusa.manifest import Config
 from counterflow.connectors.medusa.mapping import answered_key, key_in, note_for
 from counterflow.core.effects import AnswerReturn, Effect, UpdateChannel
@@ -62,8 +62,10 @@ async def find_answer(client: Client, command: AnswerReturn) -> Done | None:
 async def update(client: Client, config: Config, connection: str, effect: Effect, command: UpdateChannel) -> Done:
     """A note for each milestone; what has been disposed of is received in the shop."""
     id_ = await order_id(client, command.order_ref)
-    await client.post(f"/admin/orders/{id_}", metadata={f"counterflow_{command.milestone}": _said(command)})
-    if command.milestone == "dispositioned" and command.return_ref.startswith(f"{connection}:return:"):
+    here = command.return_ref.startswith(f"{connection}:return:")
+    about = answered_key(last(command.return_ref)) if here else "counterflow"
+    await client.post(f"/admin/orders/{id_}", metadata={f"{about}_{command.milestone}": _said(command)})
+    if here and command.milestone == "dispositioned":
         await _receive(client, config, effect, command)
     return Done(command.return_ref or command.order_ref)
 

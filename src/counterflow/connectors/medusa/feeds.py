@@ -23,7 +23,7 @@ Json = dict[str, Any]
 T = TypeVar("T")
 
 RETURN_FIELDS = (
-    "id,display_id,status,order_id,exchange_id,location_id,created_by,created_at,updated_at,requested_at,canceled_at,"
+    "id,display_id,status,order_id,exchange_id,claim_id,location_id,created_by,created_at,updated_at,requested_at,canceled_at,"
     "*items,*items.reason"
 )
 EXCHANGE_FIELDS = "id,order_id,return_id,canceled_at,created_at,*additional_items"

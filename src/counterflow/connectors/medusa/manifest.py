@@ -29,7 +29,7 @@ MANIFEST = Manifest(
         # A refund changes neither its payment's nor its order's time, so that payments are read again for as long.
         Feed("refunds", lag_seconds=45 * DAY_SECONDS, every_seconds=1800),
     ),
-    limits=Limits(concurrency=4, per_second=20.0, burst=40.0, timeout_seconds=20.0),
+    limits=Limits(concurrency=4, per_second=20.0, burst=40.0, timeout_seconds=30.0),
     secret_fields=("api_key", "password"),
     docs="https://docs.medusajs.com/api/admin",
 )

@@ -32,6 +32,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from counterflow.connectors.medusa.simulator.people import People
 from counterflow.connectors.medusa.simulator.shop import Refusal, Shop
 from counterflow.sdk.simulator import Doc, World, with_sim
 
@@ -65,25 +66,26 @@ ROUTES: tuple[tuple[str, str, str], ...] = (
     ("POST", "/admin/draft-orders", "make_draft"),
     ("POST", "/admin/draft-orders/{id}/convert-to-order", "convert"),
 )
+ACTS = (
+    People.sell,
+    People.request_return,
+    People.agent_return,
+    People.exchange,
+    People.cancel_return,
+    People.fulfil,
+    People.deliver,
+    People.edit,
+    People.refund_by_hand,
+    People.receive_by_hand,
+)
 TOKEN_SECONDS = 86_400
 
 
 def create_app(world: World, *, email: str, password: str, api_key: str = "sk_simulated") -> Starlette:
     """The server behind its faulty wire, with the doors of a simulator."""
-    shop = Shop(world)
-    for name in (
-        "sell",
-        "request_return",
-        "agent_return",
-        "exchange",
-        "cancel_return",
-        "fulfil",
-        "deliver",
-        "edit",
-        "refund_by_hand",
-        "receive_by_hand",
-    ):
-        world.act(name)(getattr(shop, name))
+    people = People(world)
+    for act in ACTS:
+        world.act(act.__name__)(getattr(people, act.__name__))
     return with_sim(create_api(world, email=email, password=password, api_key=api_key), world, refuse=refuse)
 
 
