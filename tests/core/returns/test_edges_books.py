@@ -167,3 +167,8 @@ def test_a_return_that_is_cancelled_before_anything_came_is_cancelled() -> None:
     assert (story.view.status, story.unit().goods) == ("cancelled", "cancelled")
     story.receive().settle().inspect().settle()  # and comes after all
     assert story.paid() == 2000
+
+
+def test_an_erp_is_not_told_of_a_sale_at_its_own_till() -> None:
+    assert "UpdateChannel" in Story().full().kinds()
+    assert "UpdateChannel" not in Story(sale(connection="odoo", sale_ref="odoo:order:7")).full().kinds()

@@ -19,6 +19,7 @@ from counterflow.core.effects import (
     PostRefundPayment,
     PostReplacement,
     PostSettlement,
+    ReadSale,
     ReceiveGoods,
     ReplacementLine,
     ReverseRefundPayment,
@@ -56,6 +57,7 @@ class Harness(testing.Harness):
         "fees_account": "620100",
         "page_size": 2,
         "webhook_secret": "odoo-webhook-secret",
+        "points_of_sale": ["Till 1"],
     }
     signs_body = signs_time = resends = False  # a password in the rule's URL is all that Odoo can show
     writes = {
@@ -89,6 +91,9 @@ class Harness(testing.Harness):
 
     async def sample(self, kind: str, currency: str = "EUR", amount_minor: int = 19_90) -> Effect:
         """One sale each, so that what an effect did can be told by its return number."""
+        if kind == "ReadSale":
+            sold = await self.act("sell_at_till", till="Till 1", sku="TEE", price=19.90, net=16.72)
+            return self.effect(ReadSale(f"{CONNECTION}:order:{sold['order_id']}"))
         if kind == "PostSettlement":
             currency, amount_minor = "EUR", 19_90  # the bank journal's
         number = await self._sale(currency, amount_minor)
@@ -176,13 +181,18 @@ class Harness(testing.Harness):
         return round(abs(booked[0]) * 10 ** exponent(currency)), currency
 
     async def happen(self, feed: str) -> str:
+        if feed == "points_of_sale":
+            sold = await self.act("sell_at_till", till="Till 1", sku="TEE", price=19.90, net=16.72)
+            return f"order:{sold['order_id']}"
         await self._sale("EUR", 19_90)
         invoice = [row for row in self._rows("account.move") if row["move_type"] == "out_invoice"][-1]
         note = await self.act("manual_credit_note", invoice_id=invoice["id"])
         return f"account.move,{note['id']}"
 
     def missing(self, feed: str) -> str | None:
-        return f"{CONNECTION}:document:account.move,999999"
+        return (
+            f"{CONNECTION}:order:999999" if feed == "points_of_sale" else f"{CONNECTION}:document:account.move,999999"
+        )
 
     # ---- the sale --------------------------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from counterflow.connectors.odoo import (
     keys,
     lanes,
     move_goods,
+    points_of_sale,
     post_credit_note,
     post_refund_payment,
     post_replacement,
@@ -43,6 +44,7 @@ VERBS: dict[str, _Send] = {
     "ReverseRefundPayment": reverse_refund_payment.send,
     "PostReplacement": post_replacement.send,
     "PostSettlement": post_settlement.send,
+    "ReadSale": points_of_sale.read_sale,
 }
 FIND: dict[str, _Find] = {
     "ReceiveGoods": receive_goods.find,
@@ -84,12 +86,16 @@ class OdooConnector:
         return webhooks.translate(delivery)
 
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
+        if feed == points_of_sale.FEED:
+            return await points_of_sale.fetch(self.odoo, ref)
         return await feeds.fetch(self.odoo, feed, ref)
 
     async def pull(self, feed: str, cursor: str) -> Page:
         known = self.manifest.feed(feed)
         if known is None:
-            raise Rejected(f"Odoo has no feed {feed!r}: use {feeds.FEED}")
+            raise Rejected(f"Odoo has no feed {feed!r}: use {feeds.FEED} or {points_of_sale.FEED}")
+        if feed == points_of_sale.FEED:
+            return await points_of_sale.pull(self.odoo, cursor, known.lag_seconds)
         return await feeds.pull(self.odoo, cursor, known.lag_seconds)
 
     async def send(self, effects: Sequence[Effect]) -> Sequence[Outcome]:

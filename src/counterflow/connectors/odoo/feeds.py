@@ -94,7 +94,7 @@ async def pull(odoo: Odoo, cursor: str, lag_seconds: int) -> Page:
             gone = await _gone(odoo, source, watched)
             items += [_deleted(odoo, source, id) for id in gone]
             watched = [id for id in watched if id not in gone]
-        start = seen if more or not seen else _earlier(seen, lag_seconds)
+        start = seen if more or not seen else earlier(seen, lag_seconds)
         domain = [*source.domain, *([["write_date", ">=", start]] if start else [])]
         rows = await odoo.client.search(
             source.model, domain, [*source.fields, "write_date"], limit=limit, order="write_date, id"
@@ -122,14 +122,16 @@ def _deleted(odoo: Odoo, source: Source, id: int) -> Fact:
     return Fact(id_, odoo.connection, now, now, (ref,), body, "erp_user", adapter=odoo.adapter)
 
 
-def _minor(amount: float, currency: str, ref: str) -> int:
+def minor(amount: float, currency: str, ref: str) -> int:
+    """An amount of Odoo in minor units. Raises Malformed for what the currency cannot hold."""
     try:
         return number_to_minor(amount, currency)
     except MoneyError as error:
         raise Malformed(f"{ref} has the amount {error}", field="amount") from None
 
 
-def _earlier(stamp: str, seconds: int) -> str:
+def earlier(stamp: str, seconds: int) -> str:
+    """A moment of Odoo, so many seconds before."""
     return (datetime.fromisoformat(stamp) - timedelta(seconds=seconds)).isoformat(" ")
 
 
@@ -164,7 +166,7 @@ async def _facts(odoo: Odoo, source: Source, rows: list[Row]) -> list[Fact]:
             state=state,
             version=int(changed.timestamp()),
             key=ours.group(1) if ours else "",
-            amount_minor=_minor(amount, currency, ref) if currency else 0,
+            amount_minor=minor(amount, currency, ref) if currency else 0,
             currency=currency,
             accounting_on=str(row.get("date") or row.get("date_done") or "")[:10],
             by=people.get(row["write_uid"] or 0, ""),

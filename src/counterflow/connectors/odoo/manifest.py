@@ -90,6 +90,9 @@ class Config(ConnectorConfig):
         description="`fast`: receipts, credit notes and refund payments by the procedure that `counterflow odoo "
         "install` puts into Odoo; without it, or with another version of it, as `plain`",
     )
+    points_of_sale: tuple[str, ...] = Field(
+        (), description="Odoo's own tills whose orders and refunds are read, by name; empty: none"
+    )
     webhook_secret: SecretStr = Field(
         SecretStr(""), description="Password in the URL of Odoo's automation rules that send webhooks; empty: none come"
     )
@@ -132,9 +135,14 @@ def manifest_for(config: Config | None = None) -> Manifest:
         title="Odoo 19 (Community or Enterprise)",
         roles=("erp",),
         commands={
-            name: replace(lookup, batch=BATCH, together="visit") if name in BATCHED else lookup for name in COMMANDS
+            **dict.fromkeys(COMMANDS, lookup),
+            **dict.fromkeys(BATCHED, replace(lookup, batch=BATCH, together="visit")),
+            "ReadSale": Support(Idempotency.STATE),  # of Odoo's own tills
         },
-        feeds=(Feed("documents", lag_seconds=120, every_seconds=300, webhooks=TOPICS),),
+        feeds=(
+            Feed("documents", lag_seconds=120, every_seconds=300, webhooks=TOPICS),
+            Feed("points_of_sale", lag_seconds=120, every_seconds=300),
+        ),
         topics=TOPICS,
         limits=Limits(concurrency=2, per_second=20.0, burst=40.0, timeout_seconds=60.0),
         secret_fields=("api_key", "webhook_secret"),

@@ -133,6 +133,8 @@ def _results(work: Work, goods: str) -> list[UnitResult]:
 
 def _tell(work: Work, milestone: str, subject: object, results: tuple[UnitResult, ...], amount_minor: int = 0) -> None:
     assert work.sale is not None
+    if work.sale.connection == work.setting.routes.erp:
+        return  # sold at a till of the ERP's own: what stands there is what it knows
     work.plan(
         UpdateChannel(
             work.sale.sale_ref,

@@ -391,6 +391,54 @@ def remove_app(env: Env, payload: Vals) -> Vals:
     return {}
 
 
+def sell_at_till(env: Env, payload: Vals) -> Vals:
+    """A sale, or with `"refunds": line id` a refund, at one of Odoo's tills: `{"till", "sku", "quantity": 1, "price",
+    "net", "method": "Cash" | "Card", "lots": [name]}`. Answers order, line and payment."""
+    product = _product(env, payload["sku"])
+    till = env.one("pos.config", name=payload["till"]) or env.create(
+        "pos.config", {"name": payload["till"], "currency_id": env.rec("res.company", 1).currency_id.id}
+    )
+    name = payload.get("method", "Cash")
+    method = env.one("pos.payment.method", name=name) or env.create(
+        "pos.payment.method", {"name": name, "is_cash_count": name == "Cash"}
+    )
+    sign = -1 if payload.get("refunds") else 1
+    gross, quantity = sign * float(payload["price"]), sign * payload.get("quantity", 1)
+    number = env.db.next("number:pos")
+    order = env.create(
+        "pos.order",
+        {
+            "name": f"{till.raw('name')}/{number:04d}",
+            "pos_reference": f"2600-001-{number:05d}",
+            "date_order": env.stamp,
+            "config_id": till.id,
+            "currency_id": till.currency_id.id,
+            "amount_total": gross,
+            "amount_paid": gross,
+            "is_refund": sign < 0,
+        },
+    )
+    line = env.create(
+        "pos.order.line",
+        {
+            "order_id": order.id,
+            "product_id": product.id,
+            "full_product_name": product.raw("name"),
+            "qty": float(quantity),
+            "price_unit": abs(gross / quantity),
+            "price_subtotal": sign * float(payload["net"] if "net" in payload else payload["price"]),
+            "price_subtotal_incl": gross,
+            "tax_ids": [(6, 0, [tax.id for tax in product.taxes_id])],
+            "refunded_orderline_id": payload.get("refunds", False),
+        },
+    )
+    for lot in payload.get("lots", ()):
+        env.create("pos.pack.operation.lot", {"pos_order_line_id": line.id, "lot_name": lot})
+    values = {"pos_order_id": order.id, "amount": gross, "payment_method_id": method.id}
+    payment = env.create("pos.payment", values)
+    return {"order_id": order.id, "number": order.raw("pos_reference"), "line_id": line.id, "payment_id": payment.id}
+
+
 def add_rule(env: Env, payload: Vals) -> Vals:
     """An automation rule that sends a webhook when records are saved: `{"model", "url", "fields": ["write_date"]}`."""
     rule = {"fields": ["write_date"], "name": "Tell Counterflow(#1)", **payload}
@@ -419,6 +467,7 @@ ACTS: dict[str, Act] = {
         merge_quants,
         revoke_key,
         add_rule,
+        sell_at_till,
         make_key,
         allow_key_renewal,
         remove_app,

@@ -17,6 +17,7 @@ from counterflow.connectors.odoo.simulator import (
     returns,
     sales,
     server_actions,
+    tills,
     transfers,
     users,
 )
@@ -43,6 +44,7 @@ _MODULES = (
     reconciling,
     payments,
     sales,
+    tills,
     server_actions,
 )
 
