@@ -21,7 +21,7 @@ COMMANDS = (
 )
 
 BATCHED = ("ReceiveGoods", "PostCreditNote", "PostRefundPayment")
-BATCH = 20  # documents of one call; it is one transaction there, so not many more
+BATCH = 60  # twenty whole returns; each of the calls is one transaction there, so not many more
 
 
 class _Strict(BaseModel):
