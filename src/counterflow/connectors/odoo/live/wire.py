@@ -13,6 +13,8 @@ _READS = frozenset(
         "search_count",
         "read",
         "read_group",
+        "web_read",
+        "web_search_read",
         "formatted_read_group",
         "fields_get",
         "get_external_id",
