@@ -31,7 +31,12 @@ async def send(odoo: Odoo, effect: Effect) -> Done:
     target = await odoo.names.location(command.place_to, command.location_to)
     lines = await _lines(odoo, command, source)
     async with odoo.turnstile.alone(stock((line["product"] for line in lines), source, target)):
-        await _need_stock(odoo, command, lines, source)
+        try:
+            await _need_stock(odoo, command, lines, source)
+        except Rejected:
+            if (already := await find(odoo, effect)) is None:
+                raise
+            return already  # another process was faster: they left by this very move
         if command.operation == "scrap_entry":
             result = await _scrap(odoo, effect.effect_id, command, lines, source, target)
         else:
