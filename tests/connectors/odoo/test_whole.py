@@ -20,9 +20,11 @@ from counterflow.connectors.odoo.procedure.amounts import pieces_of, shared
 from counterflow.connectors.odoo.procedure.steps import major
 from counterflow.core.effects import Effect, PostCreditNote, PostRefundPayment, StockItem
 from counterflow.core.money import allocate, to_major
+from counterflow.engine.choose import choose
 from counterflow.sdk.connector import Context
 from counterflow.sdk.http import Unlimited
 from counterflow.sdk.outcomes import Done, Outcome, Rejected
+from counterflow.store.effects import Candidate
 from tests.connectors.odoo.lane import AT, Lane, credit, effect, goods, lane, move, receive, refund
 from tests.connectors.odoo.test_lost_replies import Cut
 
@@ -296,6 +298,17 @@ async def test_writers_to_the_same_stock_or_credit_note_take_turns_and_others_do
         note = await odoo.done(credit(one, goods("l1", "MUG", 1, 1190, 190)))
         halves = [refund(note.ref, 595, str(n)) for n in range(2)]
         assert await most("action_post", *([half] for half in halves)) == 1
+
+
+def test_the_engine_fills_a_visit_with_all_three_kinds_and_one_writer_per_sale() -> None:
+    commands = connector.manifest.commands
+    kinds = ("PostCreditNote", "ReceiveGoods", "MoveGoods", "PostRefundPayment")
+    waiting = [Candidate(f"ef_{n:03d}", kinds[n % 4], f"sale:{n % 75}", 2, AT) for n in range(150)]
+    first, *others = choose(waiting, 2, lambda kind: commands[kind], 0)
+    assert Counter(candidate.kind for candidate in first).keys() == set(kinds) - {"MoveGoods"}
+    assert len(first) == commands["ReceiveGoods"].batch <= len({candidate.scope for candidate in first})
+    taken = {candidate.scope for candidate in first}
+    assert all(candidate.scope not in taken for group in others for candidate in group)
 
 
 # ---- the fast lane ---------------------------------------------------------------------------------------------------
