@@ -26,7 +26,7 @@ from counterflow.settings import Settings
 from counterflow.store.embedded import Embedded
 from counterflow.store.pool import make_pool
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0  # a busy machine imports slowly
 POSTGRES = "postgres"  # the embedded server, beside the processes of the town
 SEED = 7  # of the outside world's chaos
 

@@ -21,6 +21,7 @@ _NUMBERS = count(time.time_ns())
 class RealHarness(Harness):
     server: ClassVar[Server]
     ids: ClassVar[dict[str, str]] = {}
+    rows = 3
 
     def __init__(self) -> None:
         self.began = datetime.now(UTC)  # the server is older than this check
