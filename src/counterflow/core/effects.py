@@ -59,7 +59,7 @@ class UpdateChannel:
 
     order_ref: str
     return_ref: str
-    milestone: str  # received | dispositioned | refunded | closed
+    milestone: str  # received | dispositioned | refunded | closed | cancelled
     results: tuple[UnitResult, ...] = ()
     amount_minor: int = 0
     currency: str = ""
@@ -85,6 +85,16 @@ class CreateReplacement:
     currency: str
     offset_minor: int
     customer_pays_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetStock:
+    """Tell a channel how many pieces of a place it may sell; a Conflict if `expected` is not what it has now."""
+
+    sku: str
+    quantity: int
+    expected: int | None = None  # what this was decided on; None: the new quantity holds over whatever is there
+    place: str = ""  # empty: the only one
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +322,7 @@ Command = (
     | AnswerReturn
     | UpdateChannel
     | CreateReplacement
+    | SetStock
     | NotifyCustomer
     | AnnounceReturn
     | InstructDisposition
@@ -334,6 +345,7 @@ PRIORITY: dict[str, str] = {
     "CreateReplacement": "customer",
     "NotifyCustomer": "customer",
     "PayLeg": "money",
+    "SetStock": "stock",
     "AnnounceReturn": "stock",
     "InstructDisposition": "stock",
     "ReceiveGoods": "stock",

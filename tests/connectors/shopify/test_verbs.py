@@ -152,6 +152,31 @@ async def test_milestones_are_tags_and_the_return_is_closed():
     assert the_return(shop, ret)["status"] == "CLOSED"
 
 
+@pytest.mark.parametrize("approved", [True, False])
+async def test_a_return_that_was_cancelled_elsewhere_is_cancelled_in_the_shop(approved: bool):
+    shop = Shop()
+    order = await shop.place(SHIRT)
+    ret = await shop.request(order, "SHIRT")
+    if approved:
+        await shop.act("approve_return", **{"return": ret["name"]})
+    effect = shop.effect(UpdateChannel(f"here:order:{number(order['id'])}", return_ref(ret), "cancelled"))
+    shop.world.fault("lost_reply", match="returnCancel")
+    assert not isinstance(await send(shop, effect), Done)
+    assert isinstance(await send(shop, effect), Done)
+    assert the_return(shop, ret)["status"] == "CANCELED"
+
+
+async def test_what_the_shop_has_ended_stays_so():
+    shop = Shop()
+    order = await shop.place(SHIRT)
+    ret = await shop.request(order, "SHIRT")
+    await shop.act("decline_return", **{"return": ret["name"]})
+    for milestone in ("cancelled", "closed"):
+        command = UpdateChannel(f"here:order:{number(order['id'])}", return_ref(ret), milestone)
+        assert isinstance(await send(shop, shop.effect(command)), Done)
+    assert the_return(shop, ret)["status"] == "DECLINED"
+
+
 # ---- replacements ----------------------------------------------------------------------------------------------------
 
 

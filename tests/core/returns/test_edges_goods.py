@@ -322,7 +322,8 @@ def test_edge_043_the_channel_hears_of_a_disposition_when_it_is_final() -> None:
     story = Story(sale(disk)).request().settle().receive("DISK").settle().inspect("DISK").settle()
     assert [u.milestone for u in story.commands("UpdateChannel")] == ["received", "refunded"]
     story.inspect("DISK", findings=("wiped",)).settle()
-    assert [u.milestone for u in story.commands("UpdateChannel")] == ["received", "refunded", "dispositioned"]
+    told = [u.milestone for u in story.commands("UpdateChannel")]
+    assert told == ["received", "refunded", "dispositioned", "closed"]
 
 
 def test_quarantine_is_released_by_a_person() -> None:

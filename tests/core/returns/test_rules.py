@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from counterflow.core.facts import (
     MissingResolved,
     RefundReported,
@@ -123,6 +125,21 @@ def test_rule_10_a_cancelled_return_that_is_here_goes_on() -> None:
     story = Story().request().settle().receive().settle()
     story.tell(ReturnCancelled("shop"))
     assert (story.view.status, story.exceptions()) == ("in_progress", ["cancelled_after_receipt"])
+
+
+@pytest.mark.parametrize(("by", "told"), [("Anna Schmidt", ["cancelled"]), ("channel", [])])
+def test_rule_10_the_channel_hears_of_a_cancellation_that_is_not_its_own(by: str, told: list[str]) -> None:
+    story = Story().request().settle()
+    story.tell(ReturnCancelled(by))
+    story.settle()
+    assert (story.view.status, [u.milestone for u in story.commands("UpdateChannel")]) == ("cancelled", told)
+
+
+def test_the_channels_return_is_closed_after_all_that_it_is_told() -> None:
+    story = Story().request().settle().receive().settle().inspect().settle()
+    told = [effect for effect in story.effects if effect.kind == "UpdateChannel"]
+    assert [e.command.milestone for e in told][-1] == "closed"  # type: ignore[union-attr]
+    assert set(told[-1].after) == {effect.effect_id for effect in told[:-1]}
 
 
 def test_rule_11_an_edit_is_a_new_version_of_what_is_expected() -> None:

@@ -27,6 +27,8 @@ DECLINE_REASONS = (
 DECLINE_NOTE_CHARACTERS = 500
 TAGS = {"received": "Return received", "refunded": "Return refunded", "dispositioned": "Return inspected"}
 PARTLY = "Return partly declined"
+# How a return ends in the shop: the states that it ends from, and the document.
+ENDS = {"closed": (("OPEN",), documents.CLOSE), "cancelled": (("REQUESTED", "OPEN"), documents.CANCEL)}
 # Shopify takes one disposition for each piece, for ever, so that only what is final is told (edge case 43).
 DISPOSITIONS = {
     "restock": "RESTOCKED",
@@ -77,22 +79,24 @@ def decline_reason(reason: str) -> str:
 
 
 async def update(client: Client, config: Config, command: UpdateChannel) -> Done:
-    """Show how far the case is: a tag for each milestone, the final dispositions, the return closed."""
+    """Show how far the case is: a tag for each milestone, the final dispositions, the return closed or cancelled."""
     if tag := TAGS.get(command.milestone):
         order = await order_gid(client, command.order_ref)
         await client.call(documents.ADD_TAGS, id=order, tags=[tag])
     if command.return_ref and command.milestone == "dispositioned":
         await _dispose(client, config, command)
-    if command.return_ref and command.milestone == "closed":
-        await _close(client, command)
+    if command.return_ref and command.milestone in ENDS:
+        await _end(client, command)
     return Done(command.return_ref or command.order_ref)
 
 
-async def _close(client: Client, command: UpdateChannel) -> None:
+async def _end(client: Client, command: UpdateChannel) -> None:
+    """What the shop has ended by itself, or never opened, is left as it is."""
     id_ = gid("Return", command.return_ref)
     found = await client.call(documents.RETURN_STATE, id=id_)
-    if found and found["status"] == "OPEN":
-        await client.call(documents.CLOSE, id=id_)
+    states, document = ENDS[command.milestone]
+    if found and found["status"] in states:
+        await client.call(document, id=id_)
 
 
 async def _dispose(client: Client, config: Config, command: UpdateChannel) -> None:

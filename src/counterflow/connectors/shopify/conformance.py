@@ -18,6 +18,7 @@ from counterflow.core.effects import (
     PayLeg,
     ReadSale,
     ReplacementLine,
+    SetStock,
     UnitResult,
     UpdateChannel,
 )
@@ -46,6 +47,7 @@ class Harness(testing.Harness):
         "UpdateChannel": "reverseFulfillmentOrderDispose",
         "CreateReplacement": "orderCreate",
         "PayLeg": "refundCreate",
+        "SetStock": "inventorySetQuantities",
     }
     retry_after_seconds = 2.0
     signs_time = False
@@ -56,6 +58,10 @@ class Harness(testing.Harness):
     async def sample(self, kind: str, currency: str = "EUR", amount_minor: int = 19_90) -> Effect:
         if kind == "PayLeg":
             return await self._leg(currency, amount_minor, paid=amount_minor * 3)
+        if kind == "SetStock":
+            sku = f"CAP-{self.world.next_id('_skus')}"
+            await self.act("add_product", sku=sku, price_minor=9_90, stock={"Warehouse": 5})
+            return self.effect(SetStock(sku, 7, expected=5))
         order = await self.order(currency if kind != "CreateReplacement" else "EUR", amount_minor)
         if kind == "ReadSale":
             return self.effect(ReadSale(sale_ref(CONNECTION, order["id"])))
@@ -108,9 +114,22 @@ class Harness(testing.Harness):
             assert isinstance(effect.command, CreateReplacement)
             lines = tuple(replace(line, sku="NOBODY-SELLS-THIS") for line in effect.command.lines)
             return replace(effect, command=replace(effect.command, lines=lines))
+        if kind == "SetStock":
+            effect = await self.sample(kind)
+            return replace(effect, command=replace(effect.command, quantity=-1))  # type: ignore[arg-type]
         return None
 
+    def altered(self, effect: Effect) -> Effect | None:
+        if isinstance(effect.command, SetStock):
+            return replace(effect, command=replace(effect.command, quantity=8))
+        return super().altered(effect)
+
     async def stale(self, kind: str) -> Effect | None:
+        if kind == "SetStock":
+            effect = await self.sample(kind)
+            assert isinstance(effect.command, SetStock)
+            await self.act("restock", sku=effect.command.sku, location="Warehouse", delta=-1)
+            return effect
         if kind != "AnswerReturn":
             return None
         effect = await self.sample(kind)
@@ -124,6 +143,8 @@ class Harness(testing.Harness):
             return len(self._refunds(effect))
         if isinstance(command, CreateReplacement):
             return sum(order["source_identifier"] == effect.effect_id for order in self.world.all("orders"))
+        if isinstance(command, SetStock):
+            return sum(effect.effect_id in (row["reference"] or "") for row in self.world.all("adjustments"))
         ref = getattr(command, "return_ref", "").rpartition(":")[2]
         ret = self.world.get("returns", f"gid://shopify/Return/{ref}") or {}
         if isinstance(command, AnswerReturn):

@@ -143,6 +143,8 @@ DECLINE = f"""mutation DeclineReturn($id: ID!, $reason: ReturnDeclineReason!, $n
 
 CLOSE = f"mutation CloseReturn($id: ID!) {{ returnClose(id: $id) {{ return {{ id status }} {CODED_ERRORS} }} }}"
 
+CANCEL = f"mutation CancelReturn($id: ID!) {{ returnCancel(id: $id) {{ return {{ id status }} {CODED_ERRORS} }} }}"
+
 DISPOSE = f"""mutation Dispose($rows: [ReverseFulfillmentOrderDisposeInput!]!) {{
   reverseFulfillmentOrderDispose(dispositionInputs: $rows) {{
     reverseFulfillmentOrderLineItems {{ id }} {CODED_ERRORS} }} }}"""
@@ -161,6 +163,16 @@ CREATE_ORDER = f"""mutation CreateOrder($order: OrderCreateOrderInput!, $options
 
 ORDERS_BY_KEY = """query OrdersByKey($query: String!) {
   orders(first: 10, query: $query) { nodes { id name sourceIdentifier } } }"""
+
+# ---- stock -----------------------------------------------------------------------------------------------------------
+
+STOCK_OF_SKU = """query StockOfSku($query: String!, $location: ID!) {
+  productVariants(first: 5, query: $query) { nodes { id sku inventoryItem { id
+    inventoryLevel(locationId: $location) { id quantities(names: ["available"]) { name quantity } } } } } }"""
+
+SET_STOCK = f"""mutation SetStock($input: InventorySetQuantitiesInput!, $key: String!) {{
+  inventorySetQuantities(input: $input) @idempotent(key: $key) {{
+    inventoryAdjustmentGroup {{ id }} {CODED_ERRORS} }} }}"""
 
 # ---- money -----------------------------------------------------------------------------------------------------------
 
@@ -215,6 +227,8 @@ DOCUMENTS: dict[str, str] = {
 INPUTS: dict[str, tuple[str, ...]] = {
     "ExchangeLineItemInput": ("variantId", "quantity"),
     "GiftCardCreateInput": ("code", "note", "customerId"),  # and `gift_card_amount`
+    "InventoryQuantityInput": ("inventoryItemId", "locationId", "quantity", "changeFromQuantity"),
+    "InventorySetQuantitiesInput": ("name", "reason", "referenceDocumentUri", "quantities"),
     "MoneyBagInput": ("shopMoney",),
     "MoneyInput": ("amount", "currencyCode"),
     "OrderCreateCustomAttributeInput": ("key", "value"),

@@ -47,6 +47,7 @@ SCOPES = (
     "write_gift_cards",
     "write_store_credit_account_transactions",
 )
+STOCK_SCOPES = ("write_inventory",)
 PAYMENT_SCOPES = ("read_shopify_payments_payouts", "read_shopify_payments_disputes")
 
 MANIFEST = Manifest(
@@ -59,6 +60,7 @@ MANIFEST = Manifest(
         "UpdateChannel": Support(Idempotency.STATE),
         # An order is found by its source identifier in a search index that lags behind the shop.
         "CreateReplacement": Support(Idempotency.LOOKUP, settle_seconds=120.0),
+        "SetStock": Support(Idempotency.NATIVE, key_retention_seconds=86_400, settle_seconds=15.0),
         # Shopify names no time for which it keeps keys; a day is what its partners count on.
         "PayLeg": Support(Idempotency.NATIVE, key_retention_seconds=86_400, settle_seconds=15.0),
     },
@@ -154,6 +156,11 @@ class Config(ConnectorConfig):
         "Shopify's own exchanges are; false: every replacement is an order of its own",
     )
     page_size: int = Field(50, description="Orders of one page of a sweep", ge=1, le=100)
+    locations: dict[str, str] = Field(
+        default_factory=dict,
+        description="Our place -> location of the shop (number or gid) whose stock we tell; without a place it is "
+        "restock_location",
+    )
     restock_location: str = Field(
         "",
         pattern=r"^(\d*|gid://shopify/Location/\d+)$",

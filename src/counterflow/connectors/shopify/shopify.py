@@ -6,11 +6,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from counterflow.connectors.shopify import answers, documents, feeds, ledger, refunds, replacements, upkeep, webhooks
+from counterflow.connectors.shopify import (
+    answers,
+    documents,
+    feeds,
+    ledger,
+    refunds,
+    replacements,
+    stock,
+    upkeep,
+    webhooks,
+)
 from counterflow.connectors.shopify.client import Client
 from counterflow.connectors.shopify.manifest import MANIFEST, Config
 from counterflow.connectors.shopify.mapping import Mapper
-from counterflow.core.effects import AnswerReturn, CreateReplacement, Effect, PayLeg, ReadSale, UpdateChannel
+from counterflow.core.effects import AnswerReturn, CreateReplacement, Effect, PayLeg, ReadSale, SetStock, UpdateChannel
 from counterflow.core.facts import Fact
 from counterflow.sdk.connector import Context, Credential, Delivery, Page, Signal
 from counterflow.sdk.outcomes import ConnectorError, Done, NotFound, Outcome, Rejected
@@ -77,6 +87,8 @@ class Shopify:
                     return await answers.update(self.client, self.config, command)
                 case CreateReplacement() as command:
                     return await replacements.create(self.client, self.config, name, effect, command)
+                case SetStock() as command:
+                    return await stock.put(self.client, self.config, effect, command)
                 case PayLeg() as command:
                     return await refunds.pay(self.client, self.config, name, effect, command)
                 case other:
@@ -91,6 +103,8 @@ class Shopify:
                 return await answers.find_answer(self.client, command)
             case CreateReplacement() as command:
                 return await replacements.find(self.client, self.config, self.context.connection, effect, command)
+            case SetStock() as command:
+                return await stock.find(self.client, self.config, command)
             case PayLeg() as command:
                 return await refunds.find(self.client, self.config, effect, command)
             case _:

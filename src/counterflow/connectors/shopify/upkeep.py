@@ -9,7 +9,14 @@ from typing import Any
 
 from counterflow.connectors.shopify import documents
 from counterflow.connectors.shopify.client import Client
-from counterflow.connectors.shopify.manifest import DISPUTE_TOPICS, MANIFEST, PAYMENT_SCOPES, SCOPES, Config
+from counterflow.connectors.shopify.manifest import (
+    DISPUTE_TOPICS,
+    MANIFEST,
+    PAYMENT_SCOPES,
+    SCOPES,
+    STOCK_SCOPES,
+    Config,
+)
 from counterflow.sdk.outcomes import ConnectorError, Rejected
 
 Json = dict[str, Any]
@@ -24,6 +31,7 @@ async def check(client: Client, config: Config) -> Sequence[tuple[str, bool, str
         return [("the shop answers", False, error.message)]
     granted = {row["handle"] for row in data["currentAppInstallation"]["accessScopes"]}
     wanted = (*SCOPES, *(PAYMENT_SCOPES if config.shopify_payments else ()))
+    wanted += STOCK_SCOPES if config.locations or config.restock_location else ()
     # A write scope includes its read scope.
     missing = [s for s in wanted if s not in granted and s.replace("read_", "write_", 1) not in granted]
     deaf, moved = unheard(data, config), fallen(client)

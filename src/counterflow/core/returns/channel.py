@@ -18,7 +18,8 @@ from counterflow.core.effects import (
 from counterflow.core.ids import effect_id, make_id
 from counterflow.core.returns.dispose import rma
 from counterflow.core.returns.exchange import replacement_lines
-from counterflow.core.returns.states import GOODS_HERE, LEG_PAID
+from counterflow.core.returns.states import GOODS_HERE, GOODS_TERMINAL, LEG_PAID
+from counterflow.core.returns.status import resolved
 from counterflow.core.returns.work import Work
 
 
@@ -116,6 +117,20 @@ def milestones(work: Work) -> None:
             notify(work, "refund_sent", leg.leg_id, leg.amount_minor)
         elif leg.state in ("failed_after_success", "reversed") and _was_told(work, leg.leg_id):
             notify(work, "refund_corrected", leg.leg_id, leg.amount_minor)
+    _end(work)
+
+
+def _end(work: Work) -> None:
+    """The channel's own return ends with ours: cancelled by somebody else than it, or all told of that there is."""
+    if work.request is None or not work.request.return_ref or not work.units:
+        return
+    ours = [u for u in work.units.values() if u.line is not None]
+    if work.cancelled is not None and all(u.goods in ("cancelled", "not_expected") for u in work.units.values()):
+        if work.cancelled[0] != "channel":
+            _tell(work, "cancelled", "", ())
+    elif resolved(work) and ours and all(u.goods in GOODS_TERMINAL for u in ours):
+        told = [e.effect_id for e in work.all_effects() if isinstance(e.command, UpdateChannel)]
+        _tell(work, "closed", "", (), after=tuple(told))
 
 
 def _was_told(work: Work, leg_id: str) -> bool:
@@ -131,7 +146,14 @@ def _results(work: Work, goods: str) -> list[UnitResult]:
     return [UnitResult(ref, sku, n, disposition) for (ref, sku, disposition), n in sorted(counts.items())]
 
 
-def _tell(work: Work, milestone: str, subject: object, results: tuple[UnitResult, ...], amount_minor: int = 0) -> None:
+def _tell(
+    work: Work,
+    milestone: str,
+    subject: object,
+    results: tuple[UnitResult, ...],
+    amount_minor: int = 0,
+    after: tuple[str, ...] = (),
+) -> None:
     assert work.sale is not None
     if work.sale.connection == work.setting.routes.erp:
         return  # sold at a till of the ERP's own: what stands there is what it knows
@@ -147,6 +169,7 @@ def _tell(work: Work, milestone: str, subject: object, results: tuple[UnitResult
         f"{milestone}/{subject}",
         work.sale.connection,
         f"tell {work.sale.connection}: {milestone}",
+        after=after,
     )
 
 

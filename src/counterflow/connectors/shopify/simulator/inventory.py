@@ -124,6 +124,12 @@ def _change(shop: Shop, data: Doc, rows: list[Doc], list_name: str) -> Doc:
                 "ITEM_NOT_STOCKED_AT_LOCATION",
                 [*at, "locationId"],
             )
+        if "changeFromQuantity" not in row:
+            raise Refused(
+                "The changeFromQuantity argument must be given, with null to skip the check.",
+                "COMPARE_QUANTITY_REQUIRED",
+                [*at, "changeFromQuantity"],
+            )
         before = quantity(level(shop, doc, row["locationId"]), name)
         expected = row.get("changeFromQuantity")
         if expected is not None and expected != before:
