@@ -246,10 +246,10 @@ async def test_without_an_address_nothing_is_subscribed():
 
 async def test_the_look_is_made_once_an_hour():
     shop = Shop(webhook_url=WEBHOOK_URL)
-    await shop.connector.pull("returns", "")
+    await shop.connector.pull("returns", "2026-01-01T00:00:00Z")
     before = shop.network.requests
-    await shop.connector.pull("returns", "")
+    await shop.connector.pull("returns", "2026-01-01T00:00:00Z")
     assert shop.network.requests == before + 1
     shop.clock.advance(timedelta(hours=1).total_seconds())
-    await shop.connector.pull("returns", "")
+    await shop.connector.pull("returns", "2026-01-01T00:00:00Z")
     assert shop.network.requests == before + 3

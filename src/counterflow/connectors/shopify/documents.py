@@ -114,6 +114,22 @@ CHANGED_ORDERS = """query ChangedOrders($query: String, $after: String, $first: 
     nodes { id updatedAt returns(first: 10) { nodes { id } } refunds(first: 1) { id } }
     pageInfo { hasNextPage endCursor } } }"""
 
+# What a bulk operation runs; the same for all feeds, for a shop runs one at a time.
+BULK_ORDERS = (
+    "{ orders(sortKey: UPDATED_AT) { edges { node { id updatedAt refunds { id } "
+    "returns { edges { node { id } } } } } } }"
+)
+
+RUN_BULK = f"""mutation RunBulk($query: String!) {{ bulkOperationRunQuery(query: $query, groupObjects: false) {{
+  bulkOperation {{ id createdAt }} {CODED_ERRORS} }} }}"""
+
+BULK_OPERATIONS = """query BulkOperations { bulkOperations(first: 10, reverse: true, sortKey: CREATED_AT) {
+  nodes { id createdAt status query } } }"""
+
+BULK_OPERATION = "query BulkOperation($id: ID!) { bulkOperation(id: $id) { id status errorCode url fileSize } }"
+
+ORDERS_COUNT = "query OrdersCount($limit: Int) { ordersCount(limit: $limit) { count precision } }"
+
 CHECK = """query Check {
   shop { name myshopifyDomain }
   currentAppInstallation { accessScopes { handle } }
@@ -220,7 +236,7 @@ DISPUTE = """query Dispute($id: ID!) { dispute(id: $id) {
 DOCUMENTS: dict[str, str] = {
     name: text
     for name, text in list(globals().items())
-    if isinstance(text, str) and text.startswith(("query ", "mutation "))
+    if isinstance(text, str) and text.startswith(("query ", "mutation ", "{ "))
 }
 
 # Input type -> the fields of it that we fill: what a document does not show, for it names a variable only.

@@ -156,6 +156,9 @@ class Config(ConnectorConfig):
         "Shopify's own exchanges are; false: every replacement is an order of its own",
     )
     page_size: int = Field(50, description="Orders of one page of a sweep", ge=1, le=100)
+    bulk_from: int = Field(
+        2500, description="Orders from which on the first sweep is one bulk operation instead of pages", ge=1, le=10_000
+    )
     locations: dict[str, str] = Field(
         default_factory=dict,
         description="Our place -> location of the shop (number or gid) whose stock we tell; without a place it is "

@@ -8,6 +8,7 @@ from typing import Any
 
 from counterflow.connectors.shopify import (
     answers,
+    bulk,
     documents,
     feeds,
     ledger,
@@ -67,7 +68,12 @@ class Shopify:
             raise NotFound(f"a shop has no feed {feed!r}: use one of {', '.join(feeds.FETCH)}")
         if feed in ledger.WATCHED:
             return await ledger.pull(self.client, self.config, feed, cursor, self.context.now())
-        page = await feeds.pull(self.client, feed, cursor, self.context.connection, self.config.page_size)
+        name = self.context.connection
+        if cursor.startswith(bulk.PREFIX):
+            return await bulk.read(self.client, feed, cursor, name)
+        if not cursor and await bulk.wanted(self.client, self.config.bulk_from):
+            return await bulk.start(self.client, self.context.now())
+        page = await feeds.pull(self.client, feed, cursor, name, self.config.page_size)
         return replace(page, warning=await self._tended()) if feed == "returns" and not page.more else page
 
     # ---- writes ------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
     POST /admin/api/{version}/graphql.json      header X-Shopify-Access-Token
     POST /admin/oauth/access_token              tokens that end, see `oauth.py`
+    GET  /bulk/{name}                           files of bulk operations, see `bulk.py`
 
 It answers the operations in `schema.graphql`, a part of Shopify's own schema, and behaves and misbehaves like the
 original: `userErrors` with HTTP 200, THROTTLED with HTTP 200, 401 for ever once the app is uninstalled, @idempotent
@@ -15,17 +16,18 @@ Acts are listed in `acts.py`; faults beside those of the simulator kit (matched 
     idempotency_concurrent  IDEMPOTENCY_CONCURRENT_REQUEST (matched on the mutation's name), not applied
     idempotency_burnt       applied, but the key counts as failed from then on (IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED)
     refund_pending, refund_fails, refund_failure    see `refunds.py`
+    bulk_fails              see `bulk.py`
     lose_webhook            matched on "url topic/path"
 
 Collections for `/_sim/truth`: orders, returns, variants, locations, customers, gift_cards, store_credit, adjustments,
 subscriptions, idempotency, gateway_movements (money that the shop moved through a payment gateway by itself), balance,
-payouts and disputes (of Shopify Payments), tokens.
+payouts and disputes (of Shopify Payments), tokens, bulk_operations.
 """
 
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from counterflow.connectors.shopify.simulator import acts, refunds
+from counterflow.connectors.shopify.simulator import acts, bulk, refunds
 from counterflow.connectors.shopify.simulator.endpoint import Endpoint, label, refuse
 from counterflow.connectors.shopify.simulator.oauth import OAuth
 from counterflow.connectors.shopify.simulator.shop import TOPICS, Shop
@@ -60,10 +62,12 @@ def create_app(
     world.act("install_expiring")(lambda data: oauth.pair())
     world.act("revoke_tokens")(lambda data: oauth.revoke())
     endpoint = Endpoint(shop, oauth, points_per_second, search_lag_seconds)
+    world.on(bulk.AGENDA, lambda payload: bulk.finish(shop, payload, endpoint.execute))
     app = Starlette(
         routes=[
             Route("/admin/api/{version}/graphql.json", endpoint.__call__, methods=["POST"]),
             Route("/admin/oauth/access_token", oauth.__call__, methods=["POST"]),
+            Route("/bulk/{name}", bulk.download(shop)),
         ]
     )
     return with_sim(app, world, refuse=refuse, label=label)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from graphql import GraphQLError, GraphQLResolveInfo, get_directive_values
+from graphql import GraphQLError, GraphQLResolveInfo, GraphQLSchema, get_directive_values
 
-from counterflow.connectors.shopify.simulator import credit, inventory, orders, payloads, refunds, returns, views
+from counterflow.connectors.shopify.simulator import bulk, credit, inventory, orders, payloads, refunds, returns, views
 from counterflow.connectors.shopify.simulator.money import minor
 from counterflow.connectors.shopify.simulator.shop import Refused, Shop, find
 from counterflow.sdk.simulator import Doc
@@ -24,7 +24,7 @@ _BUSY = "This request is currently in progress, please try again."
 Do = Callable[..., Doc]  # arguments of the field -> something to remember: {"show": how, ...}
 
 
-def root(shop: Shop) -> Doc:
+def root(shop: Shop, base: str, schema: GraphQLSchema) -> Doc:
     fields: dict[str, tuple[Do, Callable[[Doc], Doc]]] = {
         "returnRequest": (lambda input: _return(shop, input, "REQUESTED"), lambda done: _show_return(shop, done)),
         "returnCreate": (lambda returnInput: _return(shop, returnInput, "OPEN"), lambda done: _show_return(shop, done)),
@@ -54,6 +54,11 @@ def root(shop: Shop) -> Doc:
             lambda input: {"id": inventory.adjust_quantities(shop, input)["id"]},
             lambda done: _show_adjustment(shop, done),
         ),
+        "bulkOperationRunQuery": (
+            lambda query, groupObjects: bulk.run(shop, query, base, schema),
+            lambda done: {"bulkOperation": bulk.view(done)},
+        ),
+        "bulkOperationCancel": (lambda id: _cancel_bulk(shop, id), lambda done: {"bulkOperation": bulk.view(done)}),
         "orderCreate": (lambda order, **_: _order(shop, order), lambda done: _show_order(shop, done)),
         "orderUpdate": (lambda input: _update(shop, input), lambda done: _show_order(shop, done)),
         "tagsAdd": (lambda id, tags: _tags(shop, id, tags, True), lambda done: _show_node(shop, done)),
@@ -441,6 +446,14 @@ def _uri(data: Doc) -> str:
     if not uri:
         raise Refused("Address can't be blank", "BLANK", ["webhookSubscription", "uri"])
     return str(uri)
+
+
+def _cancel_bulk(shop: Shop, id: str) -> Doc:
+    doc = shop.world.get("bulk_operations", id)
+    if doc is None:
+        raise LookupError(id)
+    shop.world.put("bulk_operations", id, {**doc, "status": "CANCELED", "completed_at": shop.now()})
+    return {**doc, "status": "CANCELED"}
 
 
 def _unsubscribe(shop: Shop, id: str) -> Doc:

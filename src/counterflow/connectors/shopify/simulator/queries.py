@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from counterflow.connectors.shopify.simulator import inventory, payments, views
+from counterflow.connectors.shopify.simulator import bulk, inventory, payments, views
 from counterflow.connectors.shopify.simulator.shop import Shop, find, stamp
 from counterflow.sdk.simulator import Doc
 
@@ -125,6 +125,11 @@ def root(shop: Shop, search_lag_seconds: float) -> Doc:
         return kinds[parts[3]](info, id) if len(parts) == 5 and parts[3] in kinds else None
 
     return {
+        "bulkOperation": lambda info, id: bulk.view(shop.world.get("bulk_operations", id)),
+        "bulkOperations": lambda info, **args: bulk.view_all(shop, info, **args),
+        "ordersCount": lambda info, limit=10_000, **_: {
+            "count": min(limit, len(shop.world.all("orders"))), "precision": "EXACT",
+        },
         "shopifyPaymentsAccount": lambda info: payments.account(shop), "dispute": dispute,
         "disputes": lambda info, **args: payments.disputes(shop, info, **args),
         "reverseFulfillmentOrder": reverse, "fulfillmentOrder": fulfillment_order,

@@ -44,6 +44,7 @@ def pages(make: Callable[[], Iterable[Doc]], cursor: Callable[[Doc], str] | None
         ends = [base64.urlsafe_b64encode(place.encode()).decode() for _, place in chosen]
         return {
             "nodes": [row for row, _ in chosen],
+            "edges": [{"node": row, "cursor": end} for (row, _), end in zip(chosen, ends, strict=True)],
             "pageInfo": {
                 "hasNextPage": start + first < len(rows), "hasPreviousPage": start > 0,
                 "startCursor": ends[0] if ends else None, "endCursor": ends[-1] if ends else None,
