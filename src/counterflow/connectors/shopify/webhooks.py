@@ -88,11 +88,12 @@ def translate(delivery: Delivery) -> Sequence[Signal]:
     return [Signal(feed, ref, (make(delivery.connection, ref),) if make else ())]
 
 
-def _within(body: dict[str, Any]) -> object:
+def _within(value: Any) -> object:
     """The first fulfilment order that the body names: each of their topics has a form of its own."""
-    rows = [body, *(value for value in body.values() if isinstance(value, dict))]
-    ids = [row["id"] for row in rows if "/FulfillmentOrder/" in str(row.get("id"))]
-    return ids[0] if ids else None
+    if isinstance(value, dict) and "/FulfillmentOrder/" in str(value.get("id")):
+        return value["id"]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next(filter(None, map(_within, inner)), None)
 
 
 def _gid(named: object, kind: str, topic: str) -> str:
