@@ -96,3 +96,38 @@ async def test_every_valued_move_posts_and_has_a_layer() -> None:
             ("110300", -4.0),
             ("110300", 8.0),
         ]
+
+
+@pytest.mark.parametrize("fault", ["refused", "lost_reply"])
+@pytest.mark.parametrize("call", ["stock.move.line/load", "stock.picking/button_validate"])
+async def test_the_lots_of_a_transfer_survive_whatever_call_is_lost(fault: str, call: str) -> None:
+    async with lane("18.0") as odoo:
+        assert odoo.world is not None
+        cream = {"sku": "CREAM", "tracking": "lot", "lots": {"WH/Stock": {"LOT-A": 5, "LOT-B": 5}}, "price": 1}
+        await odoo.do("seed_products", products=[cream])
+        number = await odoo.sale(("CREAM", 2))
+        item = StockItem("CREAM", 1, "l1", lot="LOT-A")
+        effects = [
+            receive(number, item),
+            move(number, item, to="quarantine"),
+            move(
+                number,
+                StockItem("CREAM", 2, "", lot="LOT-B"),
+                source=("wh-1", "sellable"),
+                to="refurbishment",
+                subject="2",
+            ),
+        ]
+        for effect in effects:
+            odoo.world.fault(fault, match=call)
+            await odoo.send(effect)
+            odoo.world.clear_faults()
+            first = await odoo.done(effect)
+            assert await odoo.done(effect) == first
+        ((lot),) = await odoo.rows("stock.lot", [["name", "=", "LOT-A"]], "id")
+        held = await odoo.rows(
+            "stock.quant", [["lot_id", "=", lot["id"]], ["quantity", ">", 0]], "quantity", "location_id"
+        )
+        quarantine = await odoo.connector.odoo.names.id("stock.location", "WH/Quarantine")
+        assert {row["location_id"]: row["quantity"] for row in held}[quarantine] == 1
+        assert await odoo.stock("CREAM", "WH/Refurbish") == 2
