@@ -154,7 +154,7 @@ class Worker:
         """One sweep: wake whoever has work, recover what dead workers left; the feeds that are due."""
         for shard in await sweep(conn, self.clock):
             self._wake_shard(shard)
-        for name in await effects.due_connections(conn, list(self.pumps), self.clock()):
+        for name in sorted(await effects.due_connections(conn, list(self.pumps), self.clock())):
             self.pumps[name].wake.set()
         await recover(self.pool, dict(self.connectors), self.worker_id, self.clock())
         for duty in self.duties:
