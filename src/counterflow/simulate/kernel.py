@@ -31,9 +31,9 @@ from counterflow.simulate.town import API, PEOPLE, STARTED, Broken, Ground, Outs
 HOUR, DAY = 3600.0, 86_400.0
 TURNS_MOST = 300_000
 FEED_SECONDS = 6 * HOUR  # the clock goes no further at once while somebody waits for what only a sweep would find
-FEED_CHANCE = 0.15  # that a feed which is due is pulled now and not at another sweep
+FEED_CHANCE = 0.1  # that a feed which is due is pulled now and not at another sweep
 OTHERS_SECONDS, OTHERS_MINOR = DAY, 1_000_000  # what others pay: a provider that holds only refunds pays nothing out
-REST_DAYS = 45.0  # so long after the last act everything must have ended, or wait for a person
+REST_DAYS = 30.0  # so long after the last act everything must have ended, or wait for a person
 
 # When the next thing of ours is due that lies in the future; the second: when a feed is due.
 _NEXT = """
@@ -165,6 +165,7 @@ class Kernel:
         self.others = OTHERS_SECONDS
         self.mending: dict[str, tuple[int, float]] = {}  # exception -> tries, when the next may be
         self.to_mend: list[tuple[str, str]] = []
+        self.first_pull: set[tuple[str, str]] = set()  # after everything was mended each feed is pulled at once
         self.ended_at: float | None = None
 
     # ---- telling -----------------------------------------------------------------------------------------------------
@@ -282,7 +283,8 @@ class Kernel:
             finally:
                 worker.looking = False
             for feed in feeds:
-                if feed not in self.feeds and (self.healing or self.rng.random() < FEED_CHANCE):
+                if feed not in self.feeds and (feed in self.first_pull or self.rng.random() < FEED_CHANCE):
+                    self.first_pull.discard(feed)
                     self.feeds[feed] = worker
 
         worker.start("sweep", look())
@@ -501,7 +503,7 @@ class Kernel:
         dues = [max(due, now + 0.001) for due in dues]
         if self.at_rest():
             return False
-        target = min([*dues, now + FEED_SECONDS])
+        target = min([*dues, now + (DAY if self.healing else FEED_SECONDS)])
         self.loop.virtual = target
         self.note("time")
         for worker in self.workers:
@@ -524,6 +526,7 @@ class Kernel:
             self.ended_at = now
             self.failing.heal()
             self.healing = True
+            self.first_pull = {feed for worker in self.workers for feed in worker.worker.pullers}
             return False
         if self.network.flights or self.sending:
             return False
