@@ -43,7 +43,7 @@ async def prove(stage: Stage) -> list[dict[str, Any]]:
     keyed += [(row["id"], row["key"]) for order in orders for row in order["transactions"] if row.get("key")]
     findings += [
         Finding("I11", again.holds, again.facts, again.facts, "replay of the log = the stored views, no new effect"),
-        *invariants.money(views, _refunded(refunds, orders, credit)),
+        *invariants.money(views, refunded(refunds, orders, credit)),
         *invariants.credit(views, _credited(documents["documents"])),
         invariants.single_refunds(effects, keyed),
         invariants.captured([(c["id"], c["amount_captured"], c["amount_refunded"]) for c in charges]),
@@ -76,7 +76,7 @@ async def _truth(stage: Stage, system: str, collection: str) -> Rows:
     return found
 
 
-def _refunded(refunds: Rows, orders: Rows, credit: Rows) -> Counter[str]:
+def refunded(refunds: Rows, orders: Rows, credit: Rows) -> Counter[str]:
     """Currency -> what customers got back: from the provider, in the shop's own credit, from a marketplace."""
     sums: Counter[str] = Counter()
     for refund in refunds:

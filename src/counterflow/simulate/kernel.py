@@ -75,8 +75,10 @@ class ProcessWatch(Watch):
         return self.process.tasks.get(task, "call") if task is not None else "call"
 
     def statement(self, conn: Connection) -> None:
-        kind = self.kernel.plan.at("statement")
-        if not kind or self.process is None:
+        if self.process is None:
+            return
+        kind = self.kernel.plan.at("statement", f"{self.process.kind} {self._what()}")
+        if not kind:
             return
         self.kernel.note("fault", f"{kind} in {self.process.name} {self._what()}")
         if kind == "serialization":
