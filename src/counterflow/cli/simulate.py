@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -147,6 +148,60 @@ def mutants(*, only: str = "", database: str = "", json: Json = False) -> int:
         for survivor in found["survivors"]:
             print(f"survived: {survivor['name']}: {survivor['because'] or 'NOT EXPLAINED'}")
     return FAILED if any(not survivor["because"] for survivor in found["survivors"]) else 0
+
+
+@app.command
+def exhaustive(
+    *,
+    pairs: Annotated[bool, Parameter(negative="")] = False,
+    stories: str = "",
+    sample: float = 1.0,
+    state: Path | None = None,
+    budget: float = 0.0,
+    database: str = "",
+    json: Json = False,
+) -> int:
+    """Every boundary with every failure on the core stories, or every pair of them; exits 1 when something was refuted.
+
+    Parameters
+    ----------
+    pairs
+        Two failures in one run, of every two boundaries.
+    sample
+        The part of all runs to do, evenly taken: 0.1 is every tenth.
+    state
+        A file that keeps what was done: the next call goes on where this one stopped.
+    budget
+        Stop after so many seconds of processor time.
+    """
+    from counterflow.simulate import exhaustive as every
+    from counterflow.simulate.ground import stage
+
+    quiet()
+    kept, started, ran = every.State(state), time.process_time(), 0
+    with stage(database) as made:
+        tasks = list((every.pairs if pairs else every.singles)(made, _listed(stories) or every.CORE))
+        chosen = [task for n, task in enumerate(tasks) if int((n + 1) * sample) > int(n * sample)]
+        for task in chosen:
+            if task.id in kept.done:
+                continue
+            if budget and time.process_time() - started > budget:
+                break
+            result = every.play(made, task)
+            ran += 1
+            kept.keep(task, result)
+            if not result.holds and not json:
+                print(f"{task.id}: {result.invariant}: {result.what}", flush=True)
+    done = [kept.done[task.id] for task in chosen if task.id in kept.done]
+    violations = [{key: row[key] for key in ("id", "invariant", "what")} for row in done if row["invariant"]]
+    fired = sum(1 for row in done if row["fired"])
+    if json:
+        dump({"all": len(tasks), "chosen": len(chosen), "done": len(done), "with_failures": fired, "runs": ran,
+              "simulated_days": round(sum(row["days"] for row in done), 1), "violations": violations})  # fmt: skip
+    else:
+        print(f"{len(done)} of {len(chosen)} runs done ({len(tasks)} in all), {fired} with their failures: ", end="")
+        print(f"{len(violations)} violations")
+    return FAILED if violations else 0
 
 
 def quiet() -> None:

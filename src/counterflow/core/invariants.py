@@ -1,4 +1,6 @@
-"""What must hold across the whole system: I1-I9, I13 and I14, over plain rows that anybody can hand in.
+"""What must hold across the whole system: I1-I10 and I12-I14, over plain rows that anybody can hand in.
+
+I11, that the log gives the same again, is `engine/replay.py`.
 
 Each function compares two sums or counts and gives a Finding. Tests, the simulation and `counterflow check invariants`
 share them: the rows come from the read models of cases on one side, and from the outside systems, the log or the inbox
@@ -6,7 +8,7 @@ on the other.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from counterflow.core.effects import Effect, NotifyCustomer, PayLeg
 from counterflow.core.returns.case import LegView, PostingView, View
@@ -141,6 +143,20 @@ def versions(histories: Mapping[str, Sequence[int]]) -> Finding:
     """I9: the versions of every case go up by one, none is lost and none is written twice."""
     good = [key for key, seen in histories.items() if list(seen) == list(range(1, len(seen) + 1))]
     return _equal("I9", len(histories), len(good), "cases = cases whose versions are 1, 2, 3 ... without a gap")
+
+
+def progress(waiting: Mapping[str, bool]) -> Finding:
+    """I10: {open case: something moves it on, or a named person has it}: a timer, an effect, a fact, an exception."""
+    moving = [case_id for case_id, moves in waiting.items() if moves]
+    what = "open cases = those with work on its way, a timer, or a person who has to act"
+    return _equal("I10", len(waiting), len(moving), what)
+
+
+def unsaid(texts: Iterable[str], tells: Callable[[str], bool]) -> Finding:
+    """I12: nothing that we write of our own accord (log, messages, exceptions) tells a secret or a person's data."""
+    said = list(texts)
+    silent = [text for text in said if not tells(text)]
+    return _equal("I12", len(said), len(silent), "texts written = texts without secrets or personal data")
 
 
 def exchanges(views: Iterable[View]) -> Finding:

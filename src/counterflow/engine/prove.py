@@ -3,6 +3,7 @@
 Cases are read a page at a time and their sums added up, so that memory goes with the page and not with the log.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -12,10 +13,12 @@ from counterflow.core import invariants
 from counterflow.core.effects import Effect
 from counterflow.core.returns.case import Case, View
 from counterflow.core.returns.invariants import Finding, check
+from counterflow.sdk.http import redact
 from counterflow.store import log
 from counterflow.store.codec import decode, decode_log, encode
 
 PAGE = 200
+_HIDDEN = re.compile(r"\[redacted\]\S*")
 
 
 async def prove(conn: AsyncConnection) -> list[Finding]:
@@ -28,7 +31,12 @@ async def prove(conn: AsyncConnection) -> list[Finding]:
         for start in range(0, len(ids), PAGE):
             views = await _page(conn, ids[start : start + PAGE], found)
             serials += [view for view in views if any(unit.serial for unit in view.units)]
-        for finding in (invariants.serials(serials), await _accepted(conn)):
+        for finding in (
+            invariants.serials(serials),
+            await _accepted(conn),
+            invariants.progress(await moving(conn)),
+            invariants.unsaid(await messages(conn), tells),
+        ):
             found[finding.name] = finding
     return [found[name] for name in sorted(found, key=order)]
 
@@ -51,6 +59,37 @@ async def _page(conn: AsyncConnection, ids: list[str], found: dict[str, Finding]
     counted = {case_id: len(seen) for case_id, seen in histories.items()}
     _add(found, [invariants.log_rows(versions, counted), invariants.versions(histories)])
     return list(views.values())
+
+
+async def moving(conn: AsyncConnection) -> dict[str, bool]:
+    """{open case: whether anything of ours moves it on, or a person has it}."""
+    rows = await conn.execute(
+        """
+        SELECT case_id,
+            EXISTS (SELECT 1 FROM timers t WHERE t.case_id = c.case_id AND t.fired_at IS NULL)
+            OR EXISTS (SELECT 1 FROM effects e WHERE e.owner = c.case_id
+                       AND e.status IN ('planned', 'sending', 'unknown', 'accepted', 'parked', 'rejected'))
+            OR EXISTS (SELECT 1 FROM inbox i WHERE i.case_id = c.case_id AND i.status <> 'done')
+            OR EXISTS (SELECT 1 FROM exceptions x WHERE x.case_id = c.case_id AND x.status <> 'withdrawn')
+            OR view->'waiting' <> '[]'::jsonb
+        FROM cases c WHERE status NOT IN ('closed', 'declined', 'cancelled', 'expired')
+        """
+    )
+    return {case_id: bool(moves) for case_id, moves in await rows.fetchall()}
+
+
+def tells(text: str) -> bool:
+    """Whether it holds something that looks like a secret and was not made unreadable."""
+    return _HIDDEN.sub("", redact(text)) != _HIDDEN.sub("", text)
+
+
+async def messages(conn: AsyncConnection) -> list[str]:
+    """What we have written of calls and exceptions, as far as anything is said."""
+    rows = await conn.execute(
+        "SELECT DISTINCT left(message, 500) FROM (SELECT message FROM attempts UNION ALL "
+        "SELECT message FROM exceptions UNION ALL SELECT message FROM effects) said WHERE message <> ''"
+    )
+    return [str(row[0]) for row in await rows.fetchall()]
 
 
 async def _accepted(conn: AsyncConnection) -> Finding:

@@ -20,6 +20,8 @@ from counterflow.core.returns.case import Case, View
 from counterflow.core.returns.decide import decide
 from counterflow.core.returns.invariants import Finding, check
 from counterflow.engine import prove, replay
+from counterflow.sandbox import estate
+from counterflow.sandbox.estate import SECRETS
 from counterflow.sandbox.proof import refunded
 from counterflow.simulate import compare
 from counterflow.simulate.network import ask
@@ -30,6 +32,8 @@ from counterflow.store.codec import decode, decode_log
 if TYPE_CHECKING:
     from counterflow.simulate.kernel import Kernel
 
+# Nobody's name or address, and none of the retailer's secrets, is in what we write.
+CANARIES = ("@example.com", "Kim", *SECRETS.values())
 _MAY_DIFFER = re.compile(r"waits for|its cases are")
 ENDED = frozenset({"closed", "declined", "cancelled", "expired"})
 _OPEN = "('planned', 'sending', 'unknown', 'accepted')"
@@ -184,7 +188,12 @@ class Checks:
             return answer.raise_for_status().json()
 
         world = await compare.look(get, views)
-        self._hold(invariants.money(views, refunded(world.refunds, world.orders, world.credit)))
+        self._hold([invariants.unsaid(await self._written(), _tells), self._valued(world)])
+        paid = refunded(world.refunds, world.orders, world.credit)
+        for dispute in world.disputes:
+            if dispute["status"] == "lost":  # the bank took it from us and gave it to the customer
+                paid[dispute["currency"].upper()] += dispute["amount"]
+        self._hold(invariants.money(views, paid))
         if any(playing.told for playing in kernel.playing):
             return  # somebody could not do what the script says: its end is another one
         ends = [(playing.story, kernel.ground.oracle.foresee(playing.story)) for playing in kernel.playing]
@@ -192,15 +201,34 @@ class Checks:
         failed = bool(kernel.plan.fired)
         foreseen = [(story, each if failed else each[:1]) for story, each in ends]
         # Who has something to do, and how far a case is, may differ after a failure: money, goods and words may not.
-        said = [
-            each
-            for each in compare.disagreements(world, foreseen)
-            if not (failed and _MAY_DIFFER.search(each))
-        ]
+        said = [each for each in compare.disagreements(world, foreseen) if not (failed and _MAY_DIFFER.search(each))]
         if said:
             raise Broken("oracle", "; ".join(said))
+
+    async def _written(self) -> list[str]:
+        """Everything that is written down by us and may not name a person or a secret."""
+        rows = await self.rows(
+            "SELECT body FROM log UNION ALL SELECT message FROM attempts UNION ALL SELECT message FROM exceptions "
+            "UNION ALL SELECT message || command FROM effects UNION ALL SELECT fact || reason FROM inbox"
+        )
+        return [row[0] for row in rows]
+
+    def _valued(self, world: compare.World) -> Finding:
+        """What the goods in our hands cost, against what the ERP's books say that they are worth."""
+        costs = {str(product["sku"]): product.get("cost", 0) for product in estate.PRODUCTS}
+        for playing in self.kernel.playing:
+            for step in playing.story.steps:
+                if step.act == "seed_products":
+                    costs.update({product["sku"]: product["cost"] for product in step.args["products"]})
+        here = [row for row in world.books["stock"] if row["usage"] == "internal"]
+        cost = sum(round(row["quantity"] * costs.get(row["sku"], 0) * 100) for row in here)
+        return invariants.valuation([("all goods", 1, cost, round(world.books["stock_value"] * 100))])
 
     def _hold(self, findings: Iterable[Finding], where: str = "") -> None:
         for finding in findings:
             if not finding.holds:
                 raise Broken(finding.name, f"{where} {finding.left} and {finding.right}: {finding.what}".strip())
+
+
+def _tells(text: str) -> bool:
+    return any(canary in text for canary in CANARIES)

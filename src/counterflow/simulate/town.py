@@ -67,7 +67,6 @@ class Ground:
     pepper: bytes
     tokens: Mapping[str, str]  # name -> API key
     images: Mapping[str, bytes] = field(repr=False)
-    oracle: Oracle = field(repr=False)
 
     @cached_property
     def oracle(self) -> Oracle:
@@ -88,8 +87,7 @@ class Ground:
         with running(VirtualLoop()) as loop:
             tokens = loop.run_until_complete(_keys(url, pepper))
             images = loop.run_until_complete(_founded(loop))
-        oracle = Oracle((home / "policies" / "retailer.toml").read_text("utf-8"))
-        return cls(home, url, load(home), pepper, tokens, images, oracle)
+        return cls(home, url, load(home), pepper, tokens, images)
 
 
 @contextmanager
