@@ -8,7 +8,9 @@ from counterflow.core.facts import (
     DispositionChosen,
     DispositionExecuted,
     DocumentMoved,
+    MarketplaceRefunded,
     ReplacementMoved,
+    ReturnCancelled,
     ReturnRequested,
 )
 from counterflow.core.sale import Payment
@@ -105,3 +107,12 @@ def test_a_return_that_a_till_took_is_nothing_that_the_shop_knows() -> None:
     story.settle().receive().settle().inspect().settle()
     told = [*story.commands("UpdateChannel"), *story.commands("PayLeg")]
     assert told and {command.return_ref for command in told} == {""}
+
+
+def test_what_a_marketplace_paid_stays_owed_when_the_customer_then_keeps_the_goods() -> None:
+    story = Story(sale(line("L1", "TEE", 4000, 2))).request(wanted("L1", 2))
+    story.tell(MarketplaceRefunded("shop:refund:1", 1200, "EUR"), "shop", "marketplace")
+    story.settle()
+    story.tell(ReturnCancelled("customer", "kept after all"))
+    assert (story.view.status, story.view.entitled_minor, story.view.paid_minor) == ("closed", 1200, 1200)
+    assert story.exceptions() == ["recovery_claim"], "somebody is told to claim it there"

@@ -208,11 +208,9 @@ def _covered(work: Work, leg_id: str) -> bool:
 
 
 def _still_out(work: Work) -> bool:
-    """Goods are owed to us and are not here."""
+    """Goods are owed to us and are not here; who cancels the return after the money has left keeps both."""
     return any(
-        u.line is not None
-        and u.goods not in GOODS_HERE
-        and u.goods not in ("not_expected", "with_third_party", "cancelled")
+        u.line is not None and u.goods not in GOODS_HERE and u.goods not in ("not_expected", "with_third_party")
         for u in work.units.values()
     )
 

@@ -127,9 +127,13 @@ def _whole(value: object) -> int:
 
 
 def _marketplace_terms(work: Work) -> None:
-    """Where the marketplace decides, what it paid is what was owed: its difference to our terms is a row (71, 77)."""
+    """Where the marketplace decides, what it paid is what was owed: its difference to our terms is a row (71, 77).
+
+    It also decides where it paid and the customer then kept the goods: the money is gone, and is claimed there.
+    """
     paid = [leg for leg in work.legs.values() if leg.rail == "marketplace" and leg.state in LEG_PAID]
-    if work.kind != "marketplace_return" or not paid:
+    kept = bool(work.units) and all(unit.goods in ("cancelled", "expired") for unit in work.units.values())
+    if not paid or not (kept or work.kind == "marketplace_return"):
         return
     difference = sum(leg.amount_minor for leg in paid) - work.entitled_minor
     if difference:
