@@ -13,9 +13,13 @@ from counterflow.sdk.testing import Skipped, Target
 REAL = os.environ.get("COUNTERFLOW_LIVE_URL", "")
 
 
-@pytest.mark.parametrize("point", points(), ids=lambda point: point.name)
-async def test_the_simulator_holds_to_it(point: Point) -> None:
-    async with proof() as at:
+FLOWS = [point for point in points() if point.group != "fault"]
+BOTH = [*((point, "19.0") for point in points()), *((point, "18.0") for point in FLOWS)]
+
+
+@pytest.mark.parametrize(("point", "version"), BOTH, ids=lambda value: getattr(value, "name", value))
+async def test_the_simulator_holds_to_it(point: Point, version: str) -> None:
+    async with proof(version=version) as at:
         try:
             await point.function(at)
         except Skipped as skipped:

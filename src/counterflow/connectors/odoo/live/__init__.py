@@ -44,16 +44,19 @@ def points(only: str = "") -> list[Point]:
 
 
 @asynccontextmanager
-async def proof(target: Target | None = None) -> AsyncIterator[Proof]:
-    """A company in the Odoo of the target, or in a fresh simulated one. Raises Rejected when it cannot be made."""
+async def proof(target: Target | None = None, version: str = "19.0") -> AsyncIterator[Proof]:
+    """A company in the Odoo of the target, or in a fresh simulated one of this version.
+
+    Raises Rejected when it cannot be made.
+    """
     world = World("odoo", None, Clock()) if target is None else None
     network: httpx2.AsyncBaseTransport
     if world is not None:
-        network = httpx2.ASGITransport(create_app(world))
+        network = httpx2.ASGITransport(create_app(world, database="proof", version=version))
         with world.tx():
             world.acts["seed_company"]({"currency": "EUR"})
-        target = Target("http://odoo", "", "odoo-integration-key", "odoo-admin-key")
-        person = Person(target.url, "", target.admin_key, network=network)
+        target = Target("http://odoo", "proof", "odoo-integration-key", "odoo-admin-key", "integration", "admin")
+        person = Person(target.url, target.database, target.admin_key, target.admin_login, network)
     else:
         assert target is not None
         network = httpx2.AsyncHTTPTransport(limits=httpx2.Limits(max_connections=4))

@@ -13,7 +13,7 @@ from counterflow.connectors.odoo.simulator.accounting import (
 from counterflow.connectors.odoo.simulator.base import note, rate_on
 from counterflow.connectors.odoo.simulator.errors import UserError
 from counterflow.connectors.odoo.simulator.money import is_zero, rounded
-from counterflow.connectors.odoo.simulator.products import kit_of, unit_cost
+from counterflow.connectors.odoo.simulator.products import interim, kit_of, unit_cost
 from counterflow.connectors.odoo.simulator.reconciling import reconcile, residual_currency, unreconcile
 from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
 
@@ -254,7 +254,8 @@ def sync(move: Rec) -> None:
             for tax_id, amount in per_tax.items():
                 taxes[tax_id] = taxes.get(tax_id, 0.0) + amount
             base.append([subtotal, sorted(per_tax)])
-    taxes |= _round_globally(move, sign, digits, rate)
+    if env.db.release.major >= 19:  # before, a new database rounded per line
+        taxes |= _round_globally(move, sign, digits, rate)
     # A tax line corrected by hand survives until its base changes.
     if move.row.get("_base") != base:
         move.set(_base=base)
@@ -370,7 +371,7 @@ def _cost_of_goods(move: Rec) -> None:
         value = rounded(unit * line.quantity)
         stock = product.categ_id.property_stock_valuation_account_id
         if env.db.release.major < 19:  # the stock account followed the goods already
-            stock = env.one("account.account", code="110300")
+            stock = interim(product.categ_id, "output")
         expense = product.categ_id.property_account_expense_categ_id
         for account, balance, price in ((stock, sign * value, unit), (expense, -sign * value, -unit)):
             env.create(

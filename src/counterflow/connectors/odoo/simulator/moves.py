@@ -5,7 +5,7 @@ from typing import Any
 from counterflow.connectors.odoo.simulator.accounting import stock_entry
 from counterflow.connectors.odoo.simulator.errors import UserError, ValidationError
 from counterflow.connectors.odoo.simulator.places import BYPASS, available, quant_key, shift, valued
-from counterflow.connectors.odoo.simulator.products import unit_cost
+from counterflow.connectors.odoo.simulator.products import interim, unit_cost
 from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
 
 OPEN = ("draft", "waiting", "confirmed", "partially_available", "assigned")
@@ -293,7 +293,7 @@ def finish(moves: list[Rec]) -> None:
         account = outside.valuation_account_id
         older = move.env.db.release.major < 19
         if older and not account:  # every move posts there, against an interim account
-            account = move.env.one("account.account", code="110300" if outside.usage == "customer" else "110200")
+            account = interim(move.product_id.categ_id, "output" if outside.usage == "customer" else "input")
         if move.value and account and move.product_id.categ_id.property_valuation == "real_time":
             value = move.value if _outgoing(move) else -move.value
             move.set(account_move_id=stock_entry(move, account, value).id)

@@ -45,6 +45,13 @@ class Category(Model):
         return {**accounts, **vals}
 
 
+def interim(category: Rec, direction: str) -> Rec:
+    """Before 19: the account between stock and bills (input) or invoices (output), the category's or the company's."""
+    own = category.row.get(f"property_stock_account_{direction}_categ_id")
+    code = {"input": "110200", "output": "110300"}[direction]
+    return category.env.rec("account.account", own) if own else category.env.one("account.account", code=code)
+
+
 class Template(Model):
     name = "product.template"
     order = "name"
