@@ -1,6 +1,6 @@
 # Counterflow. Needs Python 3.11+ (with venv) and make; everything else is installed into .venv, by hash.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev counterparts demo soak simulate test bench lint docs connector lock
+.PHONY: help setup setup-dev counterparts demo soak simulate test test-twice bench lint docs connector lock
 .DELETE_ON_ERROR:
 
 VENV := .venv

@@ -24,6 +24,7 @@ from typing import Any
 
 from counterflow.simulate.mutants import MUTANTS, PLAYS, Edit, Hit, Mutant, Play
 
+REST_DAYS = 16.0  # after which a story without an end is a finding: longer than any that has one takes
 SECONDS = 600.0  # of real time for one mutant; one that never ends by itself is noticed by that
 
 
@@ -129,8 +130,10 @@ class Hits:
 
 def play(stage: Any, name: str) -> tuple[str, str]:
     """What notices something in a play of this name, and what; two empty texts if nothing does."""
+    from counterflow.simulate import kernel
     from counterflow.simulate.families import write
 
+    kernel.REST_DAYS = REST_DAYS
     chosen = PLAYS.get(name) or Play(name)
     story = write(1, chosen.number, chosen.family)
     ran = stage.run(1, [story], Hits(chosen.hits), workers=chosen.workers)
