@@ -51,7 +51,7 @@ STEPS: tuple[tuple[Any, str, Callable[[Any, Any], bool]], ...] = (
     (inbox, "add", _nothing),  # ids that were new
     (effects, "plan", _nothing),
     (xref, "add", _anything),
-    (CaseDrain, "drain", _nothing),  # facts that were taken
+    (CaseDrain, "drain", _anything),  # what arrived meanwhile is new
     (FeedPuller, "pull", _nothing),  # facts and signals that were new
     (Payouts, "reported", _nothing),
     (Payouts, "booked", _nothing),

@@ -1,6 +1,7 @@
 """A sweep finds what webhooks lost, remembers where it was, and reads late rows again."""
 
 import httpx2
+import pytest
 
 from counterflow.engine.feeds import FeedPuller
 from counterflow.sdk.connector import Page, Signal
@@ -16,6 +17,7 @@ def puller(world, feed=FEED):
     return FeedPuller("psp", world.psp, feed, world.pool, world.clock)
 
 
+@pytest.mark.once("it counts the pages that are asked for")
 async def test_pages_become_facts_and_looks_and_a_restart_goes_on(fresh_database):
     first = Page((request("R1"), Signal("things", "t1")), "c1", True)
     pages = {"": first, "c1": Page((goodwill("R1", 1),), "c2", False)}
@@ -29,6 +31,7 @@ async def test_pages_become_facts_and_looks_and_a_restart_goes_on(fresh_database
         assert world.psp.pulls == ["", "c1", "c2"]
 
 
+@pytest.mark.once("it counts the pages that are asked for")
 async def test_a_row_that_appears_late_behind_the_cursor_is_found(fresh_database):
     feed = Feed("things", lag_seconds=600, every_seconds=300)
     psp = FakePsp(pages={"": Page((request("R1"),), "c1", False), "c1": Page((), "c2", False)})

@@ -146,6 +146,7 @@ async def test_calls_under_way_are_recorded_when_the_worker_is_told_to_stop(fres
         assert await world.one("SELECT status FROM effects") == "done"
 
 
+@pytest.mark.once("it counts the pages that are asked for")
 async def test_a_worker_pulls_feeds_that_are_due(fresh_database):
     psp = FakePsp(feeds=(Feed("things"),), pages={"": Page((request("R1"),), "c1", False)})
     async with a_world(fresh_database, psp) as world, running(world.worker):

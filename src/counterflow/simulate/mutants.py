@@ -328,6 +328,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (("core.returns.legs", '    "pending": "accepted",\n', '    "pending": "succeeded",\n'),),
         "a refund that the provider has only taken is called done",
         ("slow_rail",),
+        "at the end it has gone through: a check that compares the hour of a message with the provider's word is missing",
     ),
     Mutant(
         "open_and_lost_in_one_second",
@@ -398,6 +399,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         "two workers decide one case at once",
         ("two_workers", "crash_commit"),
+        "the simulation takes one transaction at a time; tests/engine/test_many_workers.py has real workers at one shard",
     ),
     Mutant(
         "tell_nobody_of_outcomes",
@@ -562,6 +564,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (("connectors.stripe.mapping", '        f"metadata[{KEY}]": effect.effect_id,\n', ""),),
         "our refunds cannot be told from those of others",
         ("timeout", "omnichannel"),
+        "the key is kept, and the reference in the answer tells our refund from those of others",
     ),
     Mutant(
         "ask_for_another_amount",
@@ -587,6 +590,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (("connectors.warehouse.actions", "rest = item.quantity - len(serials)", "rest = 1 - len(serials)"),),
         "the warehouse expects one piece of each line",
         ("grades",),
+        "the warehouse counts what comes; the case compares it with what was asked back, not with the announcement",
     ),
     Mutant(
         "write_to_customers_again_and_again",
@@ -605,12 +609,14 @@ MUTANTS: tuple[Mutant, ...] = (
         (("connectors.odoo.post_credit_note", '        "amount": command.amount_minor,\n        "day"', '        "amount": command.amount_minor - 1,\n        "day"'),),
         "a credit note is not what was refunded",
         ("omnichannel",),
+        "the lines of a note carry its amount; this sum of them is not what is booked",
     ),
     Mutant(
         "documents_without_a_key",
         (("connectors.odoo.feeds", 'key_refs = (f"effect:{ours.group(1)}",) if ours else ()', "key_refs = ()"),),
         "a document of ours is taken for a stranger's by another case over its order",
         ("partial",),
+        "the case that posted it happens to be asked first in this play; tests/connectors/odoo/test_verbs.py holds the reference",
     ),
     # ---- reconciliation ----------------------------------------------------------------------------------------------
     Mutant(
@@ -624,6 +630,7 @@ MUTANTS: tuple[Mutant, ...] = (
         (("reconcile.payouts", "        for entry in _entries(row)\n        if entry.kind", "        for entry in _entries(row)[:1]\n        if entry.kind"),),
         "of a payout with several refunds one is closed",
         ("grades",),
+        "in the play each payout holds one refund, and it comes first: a play with two in one payout is missing",
     ),
     Mutant(
         "post_no_settlement",

@@ -5,7 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from counterflow.core.facts import Body, Counted, DispositionExecuted, DisputeMoved, ItemInspected, ItemsReceived
+from counterflow.core.facts import (
+    Body,
+    Counted,
+    DispositionExecuted,
+    DisputeMoved,
+    EffectReported,
+    ItemInspected,
+    ItemsReceived,
+)
 from tests.core.returns.telling import Story
 
 
@@ -46,3 +54,16 @@ def test_a_dispute_that_opened_and_was_lost_in_one_second_is_lost(ids: tuple[str
     story.receive().settle().inspect().settle()
     assert story.legs() == [] and story.paid() == 2000
     story.closed()
+
+
+@pytest.mark.parametrize("ids", [("fc_a", "fc_b"), ("fc_b", "fc_a")])
+def test_an_effect_that_was_unknown_and_looked_up_in_one_second_is_done(ids: tuple[str, str]) -> None:
+    story = Story().request().settle().receive().settle().inspect().settle(keep=lambda e: e.kind != "PayLeg")
+    paying = next(effect for effect in story.effects if effect.kind == "PayLeg")
+    at = story.now + timedelta(minutes=5)
+    for outcome, name in zip(("unknown", "done"), ids, strict=True):
+        body = EffectReported(paying.effect_id, outcome, "re_1" if outcome == "done" else "")
+        story.hear(replace(story.fact(body, "counterflow", "ours", at), fact_id=name))
+    story.answered.add(paying.effect_id)
+    story.settle().wait(hours=5)
+    assert story.exceptions() == [] and story.paid() == 2000

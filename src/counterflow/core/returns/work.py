@@ -285,6 +285,8 @@ class Work:
         reports = self.outcomes.get(effect)
         if not reports:
             return "submitted" if effect in self.issued_ids else "planned"
+        if any(report.outcome == "done" for report, _ in reports):
+            return "done"  # for good, whatever else was told of it in the same instant
         last = reports[-1][0].outcome
         return "submitted" if last in ("not_found", "resumed") else last
 
