@@ -6,6 +6,7 @@ pass are taken. What was done is kept in a file, a line each, so that a run of d
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -25,6 +26,8 @@ PAIRED = (
     "delay", "lost_webhook", "timeout_after", "timeout_then_done", "error_after", "database_lost", "commit_unknown",
     "deploy",
 )  # fmt: skip
+
+_IDS = re.compile(r"\b[a-z]{2,3}_\w{10,}")  # a request for one object is the same boundary for every object
 
 Place = tuple[str, int]  # point, which pass of it
 
@@ -75,7 +78,7 @@ def boundaries(stage: Stage, family: str, *, both: bool) -> list[tuple[Place, st
     for point, number, what in plan.passed:
         if point == "turn" and (number % max(1, turns // TURNS) or not number):
             continue
-        detail = str(number) if point == "turn" else what
+        detail = str(number) if point == "turn" else _IDS.sub("*", what)
         first.setdefault((point, detail), number)
         last[point, detail] = number
     found = [((point, number), f"{point} {detail}") for (point, detail), number in first.items()]

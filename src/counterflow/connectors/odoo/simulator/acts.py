@@ -415,7 +415,6 @@ def sell_at_till(env: Env, payload: Vals) -> Vals:
             "currency_id": till.currency_id.id,
             "amount_total": gross,
             "amount_paid": gross,
-            "is_refund": sign < 0,
         },
     )
     line = env.create(

@@ -15,7 +15,7 @@ class Method(Model):
 class Order(Model):
     name = "pos.order"
     order = "date_order desc, name desc, id desc"
-    defaults = {"state": "paid", "company_id": 1, "amount_tax": 0.0, "amount_return": 0.0, "is_refund": False}
+    defaults = {"state": "paid", "company_id": 1, "amount_tax": 0.0, "amount_return": 0.0}
 
 
 class Line(Model):
