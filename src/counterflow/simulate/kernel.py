@@ -316,7 +316,8 @@ class Kernel:
         since = now if self.healing else now - timedelta(seconds=OPERATIONS_SECONDS)
         for exception_id, kind in await self.checks.rows(_FOR_OPERATIONS, list(OPERATIONS), since):
             tries, again = self.mending.get(exception_id, (0, 0.0))
-            if tries < OPERATIONS_TRIES and again <= self.loop.virtual:
+            # A connection has one exception for all its refusals: each is a new one, and never given up.
+            if (tries < OPERATIONS_TRIES or kind == "connection_auth") and again <= self.loop.virtual:
                 self.to_mend.append((exception_id, kind))
 
     def _others(self) -> None:
