@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from benchmarks import engine, intake, lab, odoo, replay, waiting, wake
+from benchmarks import engine, intake, lab, odoo, replay, simulation, waiting, wake
 
 BENCHES = {
     "engine": engine.bench,
@@ -11,6 +11,7 @@ BENCHES = {
     "wake": wake.bench,
     "waiting": waiting.bench,
     "replay": replay.bench,
+    "simulation": simulation.bench,
 }
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ import pytest
 from counterflow.connectors.stripe import actions
 from counterflow.connectors.stripe.client import Client
 from counterflow.simulate import exhaustive
+from counterflow.simulate.campaign import Campaign
 from counterflow.simulate.exhaustive import SEED
 from counterflow.simulate.families import write
-from counterflow.simulate.faults import KINDS, Exact
+from counterflow.simulate.faults import CLASSES, KINDS, Exact
 from counterflow.simulate.run import Stage, planned
 
 PLAIN = ("omnichannel",)
+CRASHES = 4  # of each core story in every run of the tests
 # By point: the number of the pass at which the n-th kind happens. None is out of reach of a single story.
 PASS = {
     "call": lambda n: 7 * n + 3, "hook": lambda n: 2 * n + 1, "commit": lambda n: 9 * n + 4,
@@ -58,6 +61,16 @@ def test_every_kind_of_failure_happens_and_is_survived(stage: Stage) -> None:
     assert set(fired) == set(KINDS)
 
 
+@pytest.mark.parametrize("family", exhaustive.CORE)
+def test_a_crash_at_a_durable_boundary_is_survived(stage: Stage, family: str) -> None:
+    """Of every boundary of the core stories some, evenly taken; `simulate exhaustive` does them all."""
+    crashes = [task for task in exhaustive.singles(stage, [family]) if task.wanted[0][1] in CLASSES["crash"]]
+    for task in crashes[3 :: len(crashes) // CRASHES]:
+        ran = exhaustive.play(stage, task)
+        assert ran.holds, (task.id, ran.invariant, ran.what)
+        assert ran.fired.total() == 1, f"{task.id} did not happen"
+
+
 def test_a_broken_promise_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refund whose answer is lost is paid once; with a key per attempt and a blind look-up it is found paid twice."""
     places = exhaustive.boundaries(stage, "omnichannel", both=False)
@@ -80,6 +93,15 @@ def test_a_broken_promise_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch
     found = exhaustive.play(stage, task)
     assert not found.holds
     assert found.invariant.startswith(("I1", "I2")), (found.invariant, found.what)
+
+
+def test_seeds_on_several_processes_are_the_same_runs(stage: Stage, database_url: str) -> None:
+    """Every seed once, in whatever order they end; and no seed is left out when the budget ends it early."""
+    campaign = Campaign(1, PLAIN, ("none",), database_url)
+    found = {ran.seed: ran.digest for ran in campaign.runs(7, 10, jobs=2)}
+    assert found == {seed: stage.run(seed, *planned(seed, 1, PLAIN, ("none",))).digest for seed in (7, 8, 9)}
+    cut = sorted(ran.seed for ran in replace(campaign, budget=0.1).runs(7, 100, jobs=2))
+    assert cut == list(range(7, 7 + len(cut))) and len(cut) < 10
 
 
 def test_a_long_run_goes_on_where_it_stopped(stage: Stage, tmp_path: Any) -> None:

@@ -1,5 +1,6 @@
 """Try to refute what is promised: production code under a virtual clock, with everything that can fail."""
 
+import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,7 +13,7 @@ from counterflow.cli.shell import dump
 
 app = App(name="simulate", help="Try to refute the promises: every failure, under a virtual clock, by seed.")
 
-STORIES = 4  # of one seed, over one world
+CASES = 4  # stories of one seed, over one world
 Json = Annotated[bool, Parameter(name="--json", negative="")]
 
 
@@ -22,7 +23,9 @@ def run(
     seeds: str = "0..100",
     stories: str = "",
     faults: str = "",
+    cases: int = CASES,
     budget: float = 0.0,
+    jobs: int = 0,
     database: str = "",
     json: Json = False,
 ) -> int:
@@ -36,71 +39,79 @@ def run(
         Families, separated by commas; without it all of them.
     faults
         Classes or kinds of failures, separated by commas, or none; without it all of them.
+    cases
+        How many stories a seed plays together in its world: another number is another run.
     budget
-        Stop after so many seconds of processor time.
+        Stop after so many seconds of processor time, of all processes.
+    jobs
+        How many processes; without it one for each core.
     database
-        A PostgreSQL server on which a database may be made; without it one is started that forgets on purpose.
+        A PostgreSQL server on which databases may be made; without it some are started that forget on purpose.
     json
         Print one JSON object: seeds, cases, faults, simulated_days, violations.
     """
-    from counterflow.simulate.ground import stage
-    from counterflow.simulate.run import planned
+    from counterflow.simulate.campaign import Campaign
 
     first, last = _range(seeds)
-    started, cases, days, ran = time.process_time(), 0, 0.0, 0
+    campaign = Campaign(cases, _listed(stories), _listed(faults), database, budget)
+    started, told, days, ran, seconds = time.time(), 0, 0.0, 0, 0.0
     fired: Counter[str] = Counter()
     violations = []
-    quiet()
-    with stage(database) as made:
-        for seed in range(first, last):
-            if budget and time.process_time() - started > budget:
-                break
-            result = made.run(seed, *planned(seed, STORIES, _listed(stories), _listed(faults)))
-            ran, cases, days = ran + 1, cases + result.cases, days + result.days
-            fired += result.fired
-            if not result.holds:
-                violations.append({"seed": seed, "invariant": result.invariant, "what": result.what})
-                if not json:
-                    print(f"{seed}: {result.invariant}: {result.what}", flush=True)
-    seconds = time.process_time() - started
+    for result in campaign.runs(first, last, jobs or os.cpu_count() or 1):
+        ran, told, days, seconds = ran + 1, told + result.cases, days + result.days, seconds + result.seconds
+        fired += result.fired
+        if not result.holds:
+            violations.append({"seed": result.seed, "invariant": result.invariant, "what": result.what})
+            if not json:
+                print(f"{result.seed}: {result.invariant}: {result.what}", flush=True)
+    violations.sort(key=lambda each: int(str(each["seed"])))
     if json:
         dump(
             {
                 "seeds": f"{first}..{first + ran}",
-                "cases": cases,
+                "cases": told,
                 "faults": dict(sorted(fired.items())),
                 "simulated_days": round(days, 1),
                 "violations": violations,
                 "seconds": round(seconds, 1),
+                "elapsed_seconds": round(time.time() - started, 1),
             }
         )
     else:
         print(
-            f"{ran} seeds, {cases} cases, {fired.total()} failures of {len(fired)} kinds, {days:.0f} days of that "
-            f"world in {seconds:.0f} s: {len(violations)} violations"
+            f"{ran} seeds, {told} cases, {fired.total()} failures of {len(fired)} kinds, {days:.0f} days of that "
+            f"world in {time.time() - started:.0f} s: {len(violations)} violations"
         )
     return FAILED if violations else 0
 
 
 @app.command
 def replay(
-    seed: int, *, stories: str = "", faults: str = "", database: str = "", last: int = 0, json: Json = False
+    seed: int,
+    *,
+    stories: str = "",
+    faults: str = "",
+    cases: int = CASES,
+    database: str = "",
+    last: int = 0,
+    json: Json = False,
 ) -> int:
     """Run one seed again and print what happened, turn by turn, and the first invariant that broke.
 
     Parameters
     ----------
     seed
-        Which one. `stories` and `faults` have to be those of the run.
+        Which one. `stories`, `faults` and `cases` have to be those of the run.
     last
         Only so many lines before the end.
     """
+    from counterflow.simulate.campaign import quiet
     from counterflow.simulate.ground import stage
     from counterflow.simulate.run import planned
 
     quiet()
     with stage(database) as made:
-        result = made.run(seed, *planned(seed, STORIES, _listed(stories), _listed(faults)), trace=True)
+        result = made.run(seed, *planned(seed, cases, _listed(stories), _listed(faults)), trace=True)
     if json:
         dump({"seed": seed, "digest": result.digest, "invariant": result.invariant, "what": result.what,
               "timeline": list(result.trace[-last:])})  # fmt: skip
@@ -175,6 +186,7 @@ def exhaustive(
         Stop after so many seconds of processor time.
     """
     from counterflow.simulate import exhaustive as every
+    from counterflow.simulate.campaign import quiet
     from counterflow.simulate.ground import stage
 
     quiet()
@@ -202,16 +214,6 @@ def exhaustive(
         print(f"{len(done)} of {len(chosen)} runs done ({len(tasks)} in all), {fired} with their failures: ", end="")
         print(f"{len(violations)} violations")
     return FAILED if violations else 0
-
-
-def quiet() -> None:
-    """What goes wrong is what this is about: it is in the timeline and needs no log."""
-    import logging
-
-    import structlog
-
-    logging.disable(logging.CRITICAL)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
 def _range(text: str) -> tuple[int, int]:

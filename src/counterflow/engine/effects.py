@@ -112,6 +112,9 @@ class EffectDrain:
         limits = self.connector.manifest.limits
         if len(self.calls) >= limits.concurrency:
             return False
+        async with self.pool.connection() as conn:
+            if not await effects.due_connections(conn, [self.name], now):
+                return False  # woken for nothing, as by most calls that end: no lock, no transaction
         async with self.pool.connection() as conn, conn.transaction():
             await effects.lock_connection(conn, self.name)
             self.row = await connections.get(conn, self.name)

@@ -26,7 +26,9 @@ ATTEMPTS = 12  # before a person is asked, and not before PATIENCE has passed: a
 PATIENCE = timedelta(hours=48)
 BACK_OFF_SECONDS = 0.5
 BACK_OFF_SECONDS_MOST = 600.0
+# What was accepted is told of by messages and feeds; asking is for when both have failed, so ever less often.
 ACCEPTED_LOOK_SECONDS = 30.0
+ACCEPTED_LOOK_SECONDS_MOST = 6 * 3600.0
 
 READ = Support(Idempotency.STATE)
 KEY_GONE = "the other side may have forgotten our key and shows nothing by it: look there, then discard it or wait"
@@ -76,9 +78,7 @@ def after_send(claimed: Claimed, outcome: Outcome, support: Support, now: dateti
 def after_find(claimed: Claimed, outcome: Outcome | None, support: Support, now: datetime, raised: bool) -> Verdict:
     """What a look-up gave. `raised`: it could not tell, so what was unknown stays unknown."""
     if outcome is None and claimed.status == "accepted":
-        return Verdict(
-            "accepted", "accepted", now + _pause(claimed, claimed.looks + 1), message="not visible there yet"
-        )
+        return Verdict("accepted", "accepted", now + _accepted_pause(claimed), message="not visible there yet")
     if outcome is None:
         again = _again(claimed, "not_found", "a look-up says that it did not happen", "", now)
         return Verdict(again.status, "not_found", again.not_before, again.report or "not_found", again.message)
@@ -110,9 +110,9 @@ def key_gone(claimed: Claimed, support: Support, now: datetime) -> bool:
     return not support.findable and claimed.first_sent_at is not None and now - claimed.first_sent_at >= kept
 
 
-def jittered(claimed: Claimed, n: int) -> float:
+def jittered(claimed: Claimed, n: int, first: float = BACK_OFF_SECONDS, most: float = BACK_OFF_SECONDS_MOST) -> float:
     """Seconds before try n+1: doubling, between a half and the whole of it by the effect's id, so repeatable."""
-    whole = min(BACK_OFF_SECONDS_MOST, BACK_OFF_SECONDS * 2.0 ** min(n, 20))
+    whole = min(most, first * 2.0 ** min(n, 20))
     return whole * (0.5 + crc32(f"{claimed.effect.effect_id}/{n}".encode()) / 2**33)
 
 
@@ -120,7 +120,7 @@ def _success(claimed: Claimed, outcome: Done | Accepted, now: datetime) -> Verdi
     if isinstance(outcome, Done):
         return Verdict("done", "done", None, "done", ref=outcome.ref, values=outcome.values)
     report = "" if claimed.status == "accepted" and claimed.ref == outcome.ref else "accepted"
-    pause = timedelta(seconds=max(ACCEPTED_LOOK_SECONDS, jittered(claimed, claimed.looks + 1)))
+    pause = _accepted_pause(claimed)
     return Verdict("accepted", "accepted", now + pause, report, ref=outcome.ref, values=outcome.values)
 
 
@@ -135,6 +135,10 @@ def _again(claimed: Claimed, word: str, message: str, code: str, now: datetime) 
 def _nobody_can_tell(message: str) -> Verdict:
     said = f"nobody can tell whether it happened: {message}"
     return Verdict("parked", "unknowable", None, "parked", said, "unknown")
+
+
+def _accepted_pause(claimed: Claimed) -> timedelta:
+    return timedelta(seconds=jittered(claimed, claimed.looks + 1, ACCEPTED_LOOK_SECONDS, ACCEPTED_LOOK_SECONDS_MOST))
 
 
 def _pause(claimed: Claimed, n: int) -> timedelta:

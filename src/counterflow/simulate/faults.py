@@ -65,7 +65,7 @@ CLASSES: dict[str, tuple[str, ...]] = {
 RATES: dict[str, float] = {
     "call": 0.04, "hook": 0.06, "commit": 0.008, "statement": 0.001, "person": 0.3, "turn": 0.002, "notify": 0.03,
 }  # fmt: skip
-MOST = 40  # faults of one run
+MOST = 10  # faults of one run for each of its stories
 
 
 class Plan(Protocol):
@@ -86,6 +86,7 @@ class Chance:
 
     seed: int
     kinds: Sequence[str]
+    stories: int = 4
     fired: Counter[str] = field(default_factory=Counter)
     on: Mapping[str, dict[str, float]] = field(init=False)
 
@@ -99,7 +100,7 @@ class Chance:
         self.on = by_point
 
     def at(self, point: str, detail: str = "") -> str:
-        if self.fired.total() >= MOST:
+        if self.fired.total() >= MOST * self.stories:
             return ""
         for kind, rate in self.on.get(point, {}).items():
             if self._rng.random() < rate:

@@ -31,7 +31,10 @@ from counterflow.simulate.town import API, PEOPLE, STARTED, Broken, Ground, Outs
 HOUR, DAY = 3600.0, 86_400.0
 TURNS_MOST = 300_000
 FEED_SECONDS = 6 * HOUR  # the clock goes no further at once while somebody waits for what only a sweep would find
-FEED_CHANCE = 0.1  # that a feed which is due is pulled now and not at another sweep
+# That a worker sweeps when nothing of ours is due, and that a feed which is due is pulled at a sweep and not at another
+# one; the second: when nothing else happens, so that only a feed can tell what everybody waits for.
+SWEEP_CHANCE, SWEEP_CHANCE_WAITING = 0.1, 1.0
+FEED_CHANCE, FEED_CHANCE_WAITING = 0.1, 0.5
 OTHERS_SECONDS, OTHERS_MINOR = DAY, 1_000_000  # what others pay: a provider that holds only refunds pays nothing out
 REST_DAYS = 30.0  # so long after the last act everything must have ended, or wait for a person
 
@@ -57,6 +60,8 @@ _FOR_OPERATIONS = """
 SELECT exception_id, kind FROM exceptions WHERE status = 'open' AND kind = ANY(%s) AND raised_at <= %s
 ORDER BY exception_id
 """
+
+WRITE_CASES = ("drain", "call")  # the tasks whose commits may change a case: after any other there is nothing to check
 
 Act = tuple[float, str, Callable[[], Any]]  # weight, what, how; an awaitable is awaited
 
@@ -89,10 +94,10 @@ class ProcessWatch(Watch):
         raise psycopg.errors.AdminShutdown("terminating connection due to administrator command")
 
     def before_commit(self, conn: Connection) -> None:
-        self.kernel.commits += 1
-        if self.process is None or self.process.tasks is None:
+        if self.process is None:
             return
         what = self._what()
+        self.kernel.commits += what.startswith(WRITE_CASES)
         self.then = self.kernel.plan.at("commit", f"{self.process.kind} {what}")
         if self.then:
             self.kernel.note("fault", f"{self.then} in {self.process.name} {what}")
@@ -169,6 +174,7 @@ class Kernel:
         self.to_mend: list[tuple[str, str]] = []
         self.first_pull: set[tuple[str, str]] = set()  # after everything was mended each feed is pulled at once
         self.ended_at: float | None = None
+        self.waited = False  # the clock went on although nothing was due
 
     # ---- telling -----------------------------------------------------------------------------------------------------
 
@@ -278,6 +284,7 @@ class Kernel:
 
     def _look(self, worker: WorkerProcess) -> None:
         worker.must_look, worker.looking = False, True
+        chance = FEED_CHANCE_WAITING if self.waited else FEED_CHANCE
 
         async def look() -> None:
             try:
@@ -285,7 +292,7 @@ class Kernel:
             finally:
                 worker.looking = False
             for feed in feeds:
-                if feed not in self.feeds and (feed in self.first_pull or self.rng.random() < FEED_CHANCE):
+                if feed not in self.feeds and (feed in self.first_pull or self.rng.random() < chance):
                     self.first_pull.discard(feed)
                     self.feeds[feed] = worker
 
@@ -506,11 +513,14 @@ class Kernel:
         dues = [max(due, now + 0.001) for due in dues]
         if self.at_rest():
             return False
-        target = min([*dues, now + (DAY if self.healing else FEED_SECONDS)])
-        self.loop.virtual = target
+        at_most = now + (DAY if self.healing else FEED_SECONDS)
+        target = min([*dues, at_most])
+        self.loop.virtual, self.waited = target, target == at_most
         self.note("time")
+        due = ours is not None and (ours - STARTED).total_seconds() <= target
+        chance = SWEEP_CHANCE_WAITING if self.waited else SWEEP_CHANCE
         for worker in self.workers:
-            worker.must_look = True
+            worker.must_look |= due or self.rng.random() < chance
         for flight in [*self.network.flights]:
             if flight.awaited and flight.timeout_at <= target:
                 self.network.fail(flight, httpx2.ReadTimeout("no answer in time"))

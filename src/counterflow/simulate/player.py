@@ -1,6 +1,5 @@
 """The people of a story: what they wait for, and what they do then. What a step needs of a case is in its view."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,8 @@ class Playing:
     names: dict[str, Any] = field(default_factory=dict)
     busy: bool = False
     told: list[str] = field(default_factory=list)  # what was refused
+    _ref: str | None = None  # of the present step, while nothing new is known
+    _judged: tuple[View | None, bool] | None = None  # the view at which the conditions were looked at last
 
     @property
     def step(self) -> Step | None:
@@ -27,8 +28,13 @@ class Playing:
 
     def case_ref(self) -> str:
         """The reference by which the step's case is found; empty where it needs none, or cannot know it yet."""
+        if self._ref is None:
+            self._ref = self._bound_ref()
+        return self._ref
+
+    def _bound_ref(self) -> str:
         step = self.step
-        if step is None or not (step.when or "$case" in json.dumps(step.args) + step.act):
+        if step is None or not (step.when or "$case" in f"{step.args} {step.act}"):
             return ""
         try:
             return str(bind(step.case, self.names))
@@ -40,7 +46,9 @@ class Playing:
         step = self.step
         if step is None or self.busy:
             return False
-        if not all(holds(condition, view) for condition in step.when):
+        if self._judged is None or self._judged[0] is not view:
+            self._judged = view, all(holds(condition, view) for condition in step.when)
+        if not self._judged[1]:
             return False
         if self.since is None:
             self.since = now
@@ -64,7 +72,7 @@ class Playing:
         assert step is not None
         if step.name:
             self.names[step.name] = answer
-        self.at, self.since, self.busy = self.at + 1, None, False
+        self.at, self.since, self.busy, self._ref, self._judged = self.at + 1, None, False, None, None
 
     @property
     def posts(self) -> bool:

@@ -1,5 +1,6 @@
 """One seed: a world, stories, failures, and what became of it."""
 
+import gc
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -54,6 +55,8 @@ class Stage:
         """Play the stories under this plan. Never raises for what the product does wrong: the result says it."""
         started = time.process_time()
         self._empty()
+        gc.collect()  # and not in between: a run makes little garbage that refers to itself
+        gc.disable()
         invariant = what = ""
         with running(VirtualLoop()) as loop:
             kernel = Kernel(loop, self.ground, self.server, seed, stories, plan, workers, trace)
@@ -63,6 +66,7 @@ class Stage:
                 invariant, what = broken.invariant, broken.what
             finally:
                 kernel.close()
+                gc.enable()
         return Ran(
             seed,
             tuple(story.title for story in stories),
@@ -93,4 +97,4 @@ def planned(
         write(seed, number, families[(seed + number) % len(families)] if families else "")
         for number in range(1, count + 1)
     ]
-    return stories, Exact({}) if tuple(faults) == ("none",) else Chance(seed, kinds_of(faults))
+    return stories, Exact({}) if tuple(faults) == ("none",) else Chance(seed, kinds_of(faults), count)

@@ -52,6 +52,7 @@ class World:
         self._lock = threading.RLock()
         self._depth = 0
         self._instant: datetime | None = None
+        self._next: tuple[datetime | None] | None = None  # what `next_due` gave, while the agenda is the same
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
@@ -108,6 +109,7 @@ class World:
             try:
                 yield
             except BaseException:
+                self._next = None
                 self._db.execute(f"ROLLBACK TO {level}" if self._depth > 1 else "ROLLBACK")
                 raise
             else:
@@ -123,6 +125,7 @@ class World:
 
     def at(self, due: datetime, kind: str, payload: Doc) -> None:
         """Plan something; a due instant in the past happens at the next opportunity."""
+        self._next = None
         self._db.execute(
             "INSERT INTO agenda (due, kind, payload) VALUES (?, ?, ?)", (due.timestamp(), kind, json.dumps(payload))
         )
@@ -134,8 +137,10 @@ class World:
 
     def next_due(self) -> datetime | None:
         """The earliest instant at which something happens by itself, webhooks included; None: nothing waits."""
-        due = self._db.execute("SELECT min(due) FROM agenda").fetchone()[0]
-        return None if due is None else datetime.fromtimestamp(due, UTC)
+        if self._next is None:
+            due = self._db.execute("SELECT min(due) FROM agenda").fetchone()[0]
+            self._next = (None if due is None else datetime.fromtimestamp(due, UTC),)
+        return self._next[0]
 
     def take_due(self, *, webhooks: bool, limit: int = 1) -> list[tuple[int, datetime, str, Doc]]:
         """The due items (deliveries, or everything else), earliest first; they stay until `dropped`."""
@@ -146,6 +151,7 @@ class World:
         return [(seq, datetime.fromtimestamp(due, UTC), kind, json.loads(doc)) for seq, due, kind, doc in rows]
 
     def drop(self, seq: int) -> None:
+        self._next = None
         self._db.execute("DELETE FROM agenda WHERE seq = ?", (seq,))
 
     def fire(self) -> int:
