@@ -4,10 +4,12 @@ import httpx2
 import pytest
 
 from counterflow.engine.feeds import FeedPuller
+from counterflow.engine.parked import By, resume_connection
 from counterflow.sdk.connector import Page, Signal
 from counterflow.sdk.http import Transport, json_of
 from counterflow.sdk.manifest import Feed
-from counterflow.sdk.outcomes import Transient
+from counterflow.sdk.outcomes import AuthFailed, Transient
+from counterflow.store import cursors
 from tests.engine.toy import FakePsp, a_world, goodwill, request
 
 FEED = Feed("things", lag_seconds=60, every_seconds=300)
@@ -89,3 +91,28 @@ async def test_a_warning_is_told_while_the_sweep_goes_on_and_taken_back_without_
         await world.later(301)
         await puller(world).pull_if_due()
         assert await world.one("SELECT status FROM exceptions") == "withdrawn"
+
+
+@pytest.mark.once("it counts the pages that are asked for")
+async def test_refused_credentials_stop_the_sweep_until_somebody_resumes_the_connection(fresh_database, monkeypatch):
+    """An app that was uninstalled was asked again every thirty seconds, for ever."""
+    async with a_world(fresh_database, FakePsp(pages={"": Page((request("R1"),), "c1", False)})) as world:
+        asked = []
+
+        async def refused(feed, cursor):
+            asked.append(cursor)
+            raise AuthFailed("401: install the app again")
+
+        with monkeypatch.context() as gone:
+            gone.setattr(world.psp, "pull", refused)
+            for _ in range(3):
+                await puller(world).pull_if_due()
+                await world.later(3600)
+            assert asked == [""]
+            async with world.pool.connection() as conn:
+                assert await cursors.due(conn, world.clock()) == []
+        kind, message = await world.one("SELECT kind, message FROM exceptions")
+        assert kind == "connection_auth" and "install the app again" in message and "resume it" in message
+        async with world.pool.connection() as conn:
+            await resume_connection(conn, "psp", By("bob", "installed again"), world.clock())
+        assert await puller(world).pull_if_due() == 1

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from counterflow.core.ids import make_id
-from counterflow.engine.effects import unreadable, where_raw
+from counterflow.engine.effects import auth_exception, unreadable, where_raw
 from counterflow.engine.send import DRIFT
 from counterflow.intake.accept import accept, look, split
 from counterflow.sdk.connector import Clock, Connector
 from counterflow.sdk.http import hearing
 from counterflow.sdk.manifest import Feed
 from counterflow.sdk.outcomes import ConnectorError
-from counterflow.store import cursors, deliveries, exceptions
+from counterflow.store import connections, cursors, deliveries, exceptions
 from counterflow.store.exceptions import Raised
 from counterflow.store.pool import Pool
 
@@ -32,18 +32,22 @@ class FeedPuller:
     warning: str = ""  # of the last sweep
 
     async def pull_if_due(self) -> int:
-        """Facts and signals that were new; 0 when it was not due or the other side did not answer."""
+        """Facts and signals that were new; 0 when it was not due, is stopped, or the other side did not answer.
+
+        Refused credentials stop the connection, as any refused call does: nothing is asked until it is resumed.
+        """
         now = self.clock()
         async with self.pool.connection() as conn:
             if not await cursors.take_due(conn, self.name, self.feed.name, now, HOLD_SECONDS):
                 return 0
         message, again = "", float(self.feed.every_seconds)
-        found, drifted = 0, False
+        found, drifted, refused = 0, False, ""
         with hearing() as last:
             try:
                 found = await self.pull()
             except ConnectorError as error:
                 message, again, drifted = f"{error.word}: {error.message}", FAILED_SECONDS, error.word == "malformed"
+                refused = error.message if error.word == "auth_failed" else ""
             except Exception as error:  # a bug of the connector stops its feed, not the worker
                 message, again, drifted = (
                     f"{type(error).__name__}: {error}"[:500],
@@ -57,7 +61,10 @@ class FeedPuller:
             await cursors.set_due(conn, self.name, self.feed.name, due, message)
             if kept is not None:
                 await deliveries.keep(conn, [kept])
-            if message:
+            if refused:
+                await connections.set_circuit(conn, self.name, "stopped", reason=refused)
+                await exceptions.put(conn, [auth_exception(self.name, refused, now)])
+            elif message:
                 await exceptions.put(conn, [self._failed(f"{message}{where_raw(kept)}", now)])
             else:
                 await exceptions.end(conn, {self._failed("", now).exception_id: ""}, now)

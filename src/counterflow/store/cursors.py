@@ -6,11 +6,15 @@ from datetime import datetime, timedelta
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
+# A stopped connection is not asked for anything: its feeds are due again when somebody resumes it.
+_GOES = "NOT EXISTS (SELECT FROM connections WHERE name = {} AND circuit = 'stopped')"
+
 
 async def take_due(conn: AsyncConnection, connection: str, feed: str, now: datetime, hold_seconds: float) -> bool:
     """True for exactly one worker when the feed is due; it then has `hold_seconds` before another one may pull."""
     found = await conn.execute(
-        "INSERT INTO pulls AS p (connection, feed, due_at) VALUES (%(c)s, %(f)s, %(hold)s) "
+        "INSERT INTO pulls AS p (connection, feed, due_at) SELECT %(c)s, %(f)s, %(hold)s "
+        f"WHERE {_GOES.format('%(c)s')} "
         "ON CONFLICT (connection, feed) DO UPDATE SET due_at = excluded.due_at WHERE p.due_at <= %(now)s RETURNING 1",
         {"c": connection, "f": feed, "now": now, "hold": now + timedelta(seconds=hold_seconds)},
     )
@@ -28,7 +32,10 @@ async def ensure(conn: AsyncConnection, connection: str, feed: str, now: datetim
 async def due(conn: AsyncConnection, now: datetime) -> list[tuple[str, str]]:
     """(connection, feed) of all that should be pulled."""
     found = await conn.execute(
-        "SELECT connection, feed FROM pulls WHERE due_at <= %s ORDER BY due_at, connection, feed", (now,), prepare=True
+        f"SELECT connection, feed FROM pulls WHERE due_at <= %s AND {_GOES.format('connection')} "
+        "ORDER BY due_at, connection, feed",
+        (now,),
+        prepare=True,
     )
     return [(row[0], row[1]) for row in await found.fetchall()]
 
