@@ -44,6 +44,24 @@ class AnswerReturn:
 
 
 @dataclass(frozen=True, slots=True)
+class ReturnedItem:
+    """Equal pieces that come back of one sold line; of a kit, the component's SKU."""
+
+    line_ref: str
+    sku: str
+    quantity: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReturn:
+    """Open the return in the shop that sold the goods, where it was asked for elsewhere; done with its reference."""
+
+    order_ref: str
+    items: tuple[ReturnedItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UnitResult:
     """What became of pieces of a line: counted, graded, disposed of."""
 
@@ -59,7 +77,7 @@ class UpdateChannel:
 
     order_ref: str
     return_ref: str
-    milestone: str  # received | dispositioned | refunded | closed | cancelled
+    milestone: str  # received | dispositioned | refunded | closed | reopened | cancelled
     results: tuple[UnitResult, ...] = ()
     amount_minor: int = 0
     currency: str = ""
@@ -320,6 +338,7 @@ Command = (
     ReadSale
     | Look
     | AnswerReturn
+    | OpenReturn
     | UpdateChannel
     | CreateReplacement
     | SetStock
@@ -355,6 +374,7 @@ PRIORITY: dict[str, str] = {
     "PostRefundPayment": "books",
     "ReverseRefundPayment": "books",
     "PostSettlement": "books",
+    "OpenReturn": "background",
     "UpdateChannel": "background",
 }
 

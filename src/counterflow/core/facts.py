@@ -70,6 +70,7 @@ class ReturnRequested:
     rma_number: str = ""
     authorised_by_channel: bool = False  # the channel has approved already: we record, we do not answer
     zone: str = "UTC"  # the customer's time zone, for the last day of a window
+    key: str = ""  # our effect id, where we have opened this return in the channel ourselves: it asks for nothing
 
 
 @dataclass(frozen=True, slots=True)

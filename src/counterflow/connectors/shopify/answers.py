@@ -27,8 +27,12 @@ DECLINE_REASONS = (
 DECLINE_NOTE_CHARACTERS = 500
 TAGS = {"received": "Return received", "refunded": "Return refunded", "dispositioned": "Return inspected"}
 PARTLY = "Return partly declined"
-# How a return ends in the shop: the states that it ends from, and the document.
-ENDS = {"closed": (("OPEN",), documents.CLOSE), "cancelled": (("REQUESTED", "OPEN"), documents.CANCEL)}
+# How a return ends in the shop, or goes on: the states that it does so from, and the document.
+ENDS = {
+    "closed": (("OPEN",), documents.CLOSE),
+    "reopened": (("CLOSED",), documents.REOPEN),
+    "cancelled": (("REQUESTED", "OPEN"), documents.CANCEL),
+}
 # Shopify takes one disposition for each piece, for ever, so that only what is final is told (edge case 43).
 DISPOSITIONS = {
     "restock": "RESTOCKED",
@@ -148,7 +152,10 @@ def dispositions(ret: Json, results: tuple[UnitResult, ...], location: str) -> l
 def _is(line: Json, key: tuple[str, str, str]) -> bool:
     """Whether a line of the reverse fulfilment is the sold line, or the component of the kit, that a result names."""
     sold = (line["fulfillmentLineItem"] or {}).get("lineItem")
-    if sold is None:
-        return False
+    return sold is not None and is_sold_as(sold, key[0], key[1])
+
+
+def is_sold_as(sold: Json, line_ref: str, sku: str) -> bool:
+    """Whether a line item is the sold line, or the component of the kit, that we name so."""
     group = (sold["lineItemGroup"] or {}).get("id", "")
-    return number(sold["id"]) == key[0] or (bool(group) and kit_ref(group) == key[0] and sold["sku"] == key[1])
+    return number(sold["id"]) == line_ref or (bool(group) and kit_ref(group) == line_ref and sold["sku"] == sku)

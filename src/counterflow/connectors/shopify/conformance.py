@@ -15,9 +15,11 @@ from counterflow.core.effects import (
     AnswerReturn,
     CreateReplacement,
     Effect,
+    OpenReturn,
     PayLeg,
     ReadSale,
     ReplacementLine,
+    ReturnedItem,
     SetStock,
     UnitResult,
     UpdateChannel,
@@ -44,6 +46,7 @@ class Harness(testing.Harness):
     }
     writes = {
         "AnswerReturn": "returnApproveRequest",
+        "OpenReturn": "returnCreate",
         "UpdateChannel": "reverseFulfillmentOrderDispose",
         "CreateReplacement": "orderCreate",
         "PayLeg": "refundCreate",
@@ -65,6 +68,9 @@ class Harness(testing.Harness):
         order = await self.order(currency if kind != "CreateReplacement" else "EUR", amount_minor)
         if kind == "ReadSale":
             return self.effect(ReadSale(sale_ref(CONNECTION, order["id"])))
+        if kind == "OpenReturn":
+            item = ReturnedItem(number(order["lines"][0]["id"]), "SHIRT", 1, "changed_mind")
+            return self.effect(OpenReturn(sale_ref(CONNECTION, order["id"]), (item,)))
         if kind == "CreateReplacement":
             await self.act(
                 "add_product", sku="SHIRT-L", title="Shirt, large", price_minor=21_90, stock={"Warehouse": 99}
@@ -114,6 +120,11 @@ class Harness(testing.Harness):
             assert isinstance(effect.command, CreateReplacement)
             lines = tuple(replace(line, sku="NOBODY-SELLS-THIS") for line in effect.command.lines)
             return replace(effect, command=replace(effect.command, lines=lines))
+        if kind == "OpenReturn":
+            effect = await self.sample(kind)
+            assert isinstance(effect.command, OpenReturn)
+            items = tuple(replace(item, quantity=2) for item in effect.command.items)
+            return replace(effect, command=replace(effect.command, items=items))
         if kind == "SetStock":
             effect = await self.sample(kind)
             return replace(effect, command=replace(effect.command, quantity=-1))  # type: ignore[arg-type]
@@ -141,6 +152,8 @@ class Harness(testing.Harness):
         command = effect.command
         if isinstance(command, PayLeg):
             return len(self._refunds(effect))
+        if isinstance(command, OpenReturn):
+            return sum(effect.effect_id in ret["lines"][0]["note"] for ret in self.world.all("returns"))
         if isinstance(command, CreateReplacement):
             return sum(order["source_identifier"] == effect.effect_id for order in self.world.all("orders"))
         if isinstance(command, SetStock):

@@ -91,7 +91,8 @@ SHIPPED_LINES = """query ShippedLines($id: ID!, $after: String) { fulfillment(id
 RETURN = f"""query Return($id: ID!) {{ return(id: $id) {{
   id name status createdAt requestApprovedAt closedAt decline {{ reason note }}
   returnLineItems(first: 50) {{ nodes {{ id quantity returnReason
-    ... on ReturnLineItem {{ fulfillmentLineItem {{ lineItem {{ id }} }} }} }} pageInfo {{ hasNextPage }} }}
+    ... on ReturnLineItem {{ returnReasonNote fulfillmentLineItem {{ lineItem {{ id }} }} }} }}
+    pageInfo {{ hasNextPage }} }}
   {_EXCHANGES}
   reverseFulfillmentOrders(first: 5) {{ nodes {{ reverseDeliveries(first: 5) {{ nodes {{ id deliverable {{
     ... on ReverseDeliveryShippingDeliverable {{ label {{ createdAt }} tracking {{ number }} }} }} }} }} }} }}
@@ -160,6 +161,18 @@ DECLINE = f"""mutation DeclineReturn($id: ID!, $reason: ReturnDeclineReason!, $n
 CLOSE = f"mutation CloseReturn($id: ID!) {{ returnClose(id: $id) {{ return {{ id status }} {CODED_ERRORS} }} }}"
 
 CANCEL = f"mutation CancelReturn($id: ID!) {{ returnCancel(id: $id) {{ return {{ id status }} {CODED_ERRORS} }} }}"
+
+REOPEN = f"mutation ReopenReturn($id: ID!) {{ returnReopen(id: $id) {{ return {{ id status }} {CODED_ERRORS} }} }}"
+
+RETURN_NOTES = """query ReturnNotes($id: ID!) { order(id: $id) { id returns(first: 20, reverse: true) { nodes {
+  id name returnLineItems(first: 5) { nodes { id ... on ReturnLineItem { returnReasonNote } } } } } } }"""
+
+RETURNABLE = """query Returnable($id: ID!) { returnableFulfillments(orderId: $id, first: 10) { nodes {
+  id returnableFulfillmentLineItems(first: 25) { nodes { quantity fulfillmentLineItem { id
+    lineItem { id sku lineItemGroup { id } } } } } } } }"""
+
+OPEN_RETURN = f"""mutation OpenReturn($input: ReturnInput!) {{
+  returnCreate(returnInput: $input) {{ return {{ id name }} {CODED_ERRORS} }} }}"""
 
 DISPOSE = f"""mutation Dispose($rows: [ReverseFulfillmentOrderDisposeInput!]!) {{
   reverseFulfillmentOrderDispose(dispositionInputs: $rows) {{
@@ -267,6 +280,8 @@ INPUTS: dict[str, tuple[str, ...]] = {
     "OrderTransactionInput": ("orderId", "parentId", "gateway", "kind", "amount"),
     "RefundInput": ("orderId", "currency", "note", "notify", "transactions", "refundMethods"),
     "RefundMethodInput": ("storeCreditRefund",),
+    "ReturnInput": ("orderId", "returnLineItems"),
+    "ReturnLineItemInput": ("fulfillmentLineItemId", "quantity", "returnReason", "returnReasonNote"),
     "ReturnProcessExchangeLineItemInput": ("id", "quantity"),
     "ReturnProcessInput": ("returnId", "exchangeLineItems", "returnLineItems", "notifyCustomer"),
     "ReturnProcessReturnLineItemInput": ("id", "quantity"),

@@ -57,6 +57,7 @@ MANIFEST = Manifest(
     commands={
         "ReadSale": Support(Idempotency.STATE),
         "AnswerReturn": Support(Idempotency.STATE),
+        "OpenReturn": Support(Idempotency.LOOKUP, settle_seconds=15.0),
         "UpdateChannel": Support(Idempotency.STATE),
         # An order is found by its source identifier in a search index that lags behind the shop.
         "CreateReplacement": Support(Idempotency.LOOKUP, settle_seconds=120.0),

@@ -15,6 +15,7 @@ from counterflow.connectors.shopify.references import (
     exchange_ref,
     instant,
     key_in,
+    opening_key,
     refund_ref,
     return_ref,
     sale_ref,
@@ -188,6 +189,8 @@ class Mapper:
         ref = return_ref(self.connection, ret["id"])
         ours = {verb: answered_tag(verb, ret["id"]) in order["tags"] for verb in ("approve", "decline")}
         at = ret["createdAt"]
+        key = opening_key(ret["returnLineItems"]["nodes"])
+        opened = (f"effect:{key}",) if key else ()  # by us: known before we have the answer to our call
         request = ReturnRequested(
             return_ref=ref,
             sale_ref=sale_ref(self.connection, order["id"]),
@@ -195,17 +198,20 @@ class Mapper:
             version=version(order["updatedAt"], len(ret["exchangeLineItems"]["nodes"])),
             rma_number=ret["name"],
             authorised_by_channel=ret["status"] in ("OPEN", "CLOSED") and not ours["approve"],
+            key=key,
         )
-        facts.append(self.fact(request, ret["id"], request.version, at, (ref, f"rma:{ret['name']}"), now))
+        facts.append(self.fact(request, ret["id"], request.version, at, (*opened, ref, f"rma:{ret['name']}"), now))
         for parcel in (d for r in ret["reverseFulfillmentOrders"]["nodes"] for d in r["reverseDeliveries"]["nodes"]):
             way = parcel["deliverable"] or {}
             if tracking := (way.get("tracking") or {}).get("number"):
                 issued = (way.get("label") or {}).get("createdAt") or ret["requestApprovedAt"] or at
                 label = ParcelMoved("label_issued", tracking)
-                facts.append(self.fact(label, parcel["id"], tracking, issued, (ref, f"tracking:{tracking}"), now))
+                facts.append(
+                    self.fact(label, parcel["id"], tracking, issued, (*opened, ref, f"tracking:{tracking}"), now)
+                )
         if ret["status"] == "CANCELED":
             by = ReturnCancelled("channel", "cancelled in the shop")
-            facts.append(self.fact(by, ret["id"], 0, order["updatedAt"], (ref,), now))
+            facts.append(self.fact(by, ret["id"], 0, order["updatedAt"], (*opened, ref), now))
         if ret["status"] == "DECLINED" and not ours["decline"]:
             reason = (ret["decline"] or {}).get("reason", "OTHER").lower().replace("_", " ")
             no = AuthorisationGiven("decline", "channel", reason)

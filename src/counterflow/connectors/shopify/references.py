@@ -4,7 +4,9 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 THE_APP = "gid://shopify/App/itself"  # not an order: is our access still there?
 
@@ -67,6 +69,11 @@ def key_in(note: str | None) -> str:
     """The effect id that we wrote into a note; empty when somebody else wrote it."""
     found = _KEY.search(note or "")
     return found.group() if found else ""
+
+
+def opening_key(return_lines: Sequence[Mapping[str, Any]]) -> str:
+    """The effect that opened the return of these lines; empty when somebody else did."""
+    return next(filter(None, (key_in(row.get("returnReasonNote")) for row in return_lines)), "")
 
 
 def note_for(effect_id: str, reason: str) -> str:

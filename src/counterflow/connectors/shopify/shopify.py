@@ -12,6 +12,7 @@ from counterflow.connectors.shopify import (
     documents,
     feeds,
     ledger,
+    openings,
     refunds,
     replacements,
     stock,
@@ -21,7 +22,16 @@ from counterflow.connectors.shopify import (
 from counterflow.connectors.shopify.client import Client
 from counterflow.connectors.shopify.manifest import MANIFEST, Config
 from counterflow.connectors.shopify.mapping import Mapper
-from counterflow.core.effects import AnswerReturn, CreateReplacement, Effect, PayLeg, ReadSale, SetStock, UpdateChannel
+from counterflow.core.effects import (
+    AnswerReturn,
+    CreateReplacement,
+    Effect,
+    OpenReturn,
+    PayLeg,
+    ReadSale,
+    SetStock,
+    UpdateChannel,
+)
 from counterflow.core.facts import Fact
 from counterflow.sdk.connector import Context, Credential, Delivery, Page, Signal
 from counterflow.sdk.outcomes import ConnectorError, Done, NotFound, Outcome, Rejected
@@ -89,6 +99,8 @@ class Shopify:
                     return Done(order_ref, facts=tuple(await self.fetch("orders", order_ref)))
                 case AnswerReturn() as command:
                     return await answers.answer(self.client, command)
+                case OpenReturn() as command:
+                    return await openings.open_return(self.client, name, effect, command)
                 case UpdateChannel() as command:
                     return await answers.update(self.client, self.config, command)
                 case CreateReplacement() as command:
@@ -107,6 +119,8 @@ class Shopify:
         match effect.command:
             case AnswerReturn() as command:
                 return await answers.find_answer(self.client, command)
+            case OpenReturn() as command:
+                return await openings.find(self.client, self.context.connection, effect, command)
             case CreateReplacement() as command:
                 return await replacements.find(self.client, self.config, self.context.connection, effect, command)
             case SetStock() as command:

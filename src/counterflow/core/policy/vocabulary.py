@@ -216,6 +216,7 @@ TABLES: Mapping[str, Mapping[str, Output]] = {
     "eligibility": {
         "decision": Word(("approve", "review", "decline")),
         "reason_code": Word(REASON_CODES),
+        "open_in_channel": Word((False, True), required=False),
     },
     "fees": {
         "restocking_fee_ppm": Ppm(),

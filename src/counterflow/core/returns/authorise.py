@@ -102,6 +102,7 @@ def _judge(work: Work, line: Line) -> None:
         decision = str(answer.outputs["decision"])
         line.authorisation = {"approve": "approved", "decline": "declined"}.get(decision, "review")
         line.because = f"{row_of(answer)} {explain_floor(answer)}".strip()
+        line.open_in_channel = bool(answer.outputs.get("open_in_channel", False))
     moment = ask(work, "refund_moment", line.key, inputs)
     if not isinstance(moment, Review):
         line.moment = str(moment.outputs["moment"])

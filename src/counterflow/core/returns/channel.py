@@ -9,9 +9,12 @@ from counterflow.core.effects import (
     AnnounceReturn,
     AnswerReturn,
     CreateReplacement,
+    Effect,
     ExpectedItem,
     NotifyCustomer,
+    OpenReturn,
     ReadSale,
+    ReturnedItem,
     UnitResult,
     UpdateChannel,
 )
@@ -82,6 +85,42 @@ def answer(work: Work) -> None:
         )
 
 
+def open_there(work: Work) -> None:
+    """Open the return in the shop that sold the goods, once, where the policy wants that of one asked for elsewhere.
+
+    What comes back for it later is told to the shop without a line of its return.
+    """
+    sale = work.sale
+    if (
+        sale is None
+        or work.asked_in_channel
+        or work.cancelled is not None
+        or sale.connection == work.setting.routes.erp
+    ):
+        return
+    if any(line.authorisation in ("pending", "review") for line in work.lines.values()):
+        return
+    lines = {key: line for key, line in work.lines.items() if line.authorisation == "approved" and line.open_in_channel}
+    coming = Counter(
+        (u.line.key, u.sku)
+        for u in work.units.values()
+        if u.line is not None and u.line.key in lines and u.goods != "not_expected" and not u.claimed_elsewhere
+    )
+    if coming:
+        work.plan(
+            OpenReturn(
+                sale.sale_ref,
+                tuple(
+                    ReturnedItem(lines[key].wanted.line_ref, sku, count, lines[key].wanted.reason)
+                    for (key, sku), count in sorted(coming.items())
+                ),
+            ),
+            "",
+            sale.connection,
+            f"open the return in {sale.connection}, where it was sold",
+        )
+
+
 def replace(work: Work) -> None:
     """Order the replacement once it is covered: its goods are payable and a difference, if any, is paid."""
     sale = work.sale
@@ -104,6 +143,7 @@ def milestones(work: Work) -> None:
     sale = work.sale
     if sale is None or (work.request is None and not work.lines):
         return
+    _reopen(work)
     here = [u for u in work.units.values() if u.line is not None and u.goods in GOODS_HERE]
     if here:
         _tell(work, "received", len(here), tuple(_results(work, "")))
@@ -122,15 +162,38 @@ def milestones(work: Work) -> None:
 
 def _end(work: Work) -> None:
     """The channel's own return ends with ours: cancelled by somebody else than it, or all told of that there is."""
-    if work.request is None or not work.request.return_ref or not work.units:
+    asked = work.request is not None and work.request.return_ref
+    if not (asked or work.channel_return) or not work.units:
         return
-    ours = [u for u in work.units.values() if u.line is not None]
     if work.cancelled is not None and all(u.goods in ("cancelled", "not_expected") for u in work.units.values()):
         if work.cancelled[0] != "channel":
             _tell(work, "cancelled", "", ())
-    elif resolved(work) and ours and all(u.goods in GOODS_TERMINAL for u in ours):
-        told = [e.effect_id for e in work.all_effects() if isinstance(e.command, UpdateChannel)]
-        _tell(work, "closed", "", (), after=tuple(told))
+    elif _over(work):
+        ends = _ends(work)
+        if not ends or _said(ends[-1]) == "reopened":
+            told = [e.effect_id for e in work.all_effects() if isinstance(e.command, UpdateChannel)]
+            _tell(work, "closed", len(ends) or "", (), after=tuple(told))
+
+
+def _reopen(work: Work) -> None:
+    """A return that ended in the channel goes on there when it does here: one more piece, a refund that came back."""
+    ends = _ends(work)
+    if ends and _said(ends[-1]) == "closed" and not _over(work):
+        _tell(work, "reopened", len(ends), (), after=(ends[-1].effect_id,))
+
+
+def _over(work: Work) -> bool:
+    ours = [u for u in work.units.values() if u.line is not None]
+    return resolved(work) and bool(ours) and all(u.goods in GOODS_TERMINAL for u in ours)
+
+
+def _ends(work: Work) -> list[Effect]:
+    """What the channel was told of its return's end, in order."""
+    return [e for e in work.all_effects() if _said(e) in ("closed", "reopened")]
+
+
+def _said(effect: Effect) -> str:
+    return effect.command.milestone if isinstance(effect.command, UpdateChannel) else ""
 
 
 def _was_told(work: Work, leg_id: str) -> bool:
@@ -157,6 +220,10 @@ def _tell(
     assert work.sale is not None
     if work.sale.connection == work.setting.routes.erp:
         return  # sold at a till of the ERP's own: what stands there is what it knows
+    opening = work.opening
+    if opening is not None and work.state_of(opening.effect_id) not in ("done", "discarded", "rejected"):
+        return  # told when it is known of which return
+    reopened = (e.effect_id for e in _ends(work) if _said(e) == "reopened")
     work.plan(
         UpdateChannel(
             work.sale.sale_ref,
@@ -169,7 +236,7 @@ def _tell(
         f"{milestone}/{subject}",
         work.sale.connection,
         f"tell {work.sale.connection}: {milestone}",
-        after=after,
+        after=tuple(dict.fromkeys((*after, *reopened))),
     )
 
 

@@ -76,6 +76,7 @@ def fold(case: Case, setting: Setting) -> Work:
     owed.owed(work)
     channel.read_sale(work)
     channel.answer(work)
+    channel.open_there(work)
     dispose.stock(work)
     pay.pay(work)
     channel.replace(work)

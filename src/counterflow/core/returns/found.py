@@ -34,6 +34,7 @@ def refs_of(work: Work) -> tuple[str, ...]:
         if posting.document_ref:
             refs.append(f"{work.setting.routes.erp}:document:{posting.document_ref}")
             refs.append(f"document:{posting.document_name}")
+    refs.append(work.channel_return)
     for ref in work.replacement:
         refs.append(ref)
     return tuple(dict.fromkeys(ref for ref in refs if ref and not ref.endswith(":")))

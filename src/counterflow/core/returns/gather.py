@@ -90,6 +90,8 @@ def _opened(work: Work, at: datetime) -> None:
 
 
 def _requested(work: Work, body: ReturnRequested, fact: Fact) -> None:
+    if body.key in work.issued_ids:
+        return  # what we have opened there ourselves, told back: a belief
     _opened(work, fact.occurred_at)
     if work.requested_at is None:
         work.requested_at = fact.occurred_at

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from counterflow.core.effects import AllocationRow, Command, Effect
+from counterflow.core.effects import AllocationRow, Command, Effect, OpenReturn
 from counterflow.core.facts import (
     CONSOLE,
     ApprovalGiven,
@@ -36,6 +36,7 @@ class Line:
     because: str = ""
     moment: str = "inspection"  # when money is due: request | first_scan | receipt | inspection
     credit_moment: str = "refund_confirmed"
+    open_in_channel: bool = False  # asked for elsewhere, it is opened in the shop that sold it, too
     decided_at: datetime | None = None
     inputs: dict[str, object] = field(default_factory=dict)  # what the policy tables may ask, see authorise.inputs_of
     key: str = ""  # "<line_ref>", or "<line_ref>:<part_sku>" for one part of a kit
@@ -249,10 +250,24 @@ class Work:
 
     @property
     def channel_return(self) -> str:
-        """The return as the sale's own channel knows it; empty where it was asked for elsewhere (a till, our API)."""
-        request, sale = self.request, self.sale
-        own = request is not None and sale is not None and self.request_connection == sale.connection
-        return request.return_ref if own and request is not None else ""
+        """The return as the sale's own channel knows it; empty where it was asked for elsewhere (a till, our API) and
+        has not been opened there.
+        """
+        if self.asked_in_channel and self.request is not None:
+            return self.request.return_ref
+        opening = self.opening
+        report = self.done(opening.effect_id) if opening is not None else None
+        return report[0].ref if report is not None else ""
+
+    @property
+    def asked_in_channel(self) -> bool:
+        """Whether the return was asked for in the channel that made the sale."""
+        return self.request is not None and self.sale is not None and self.request_connection == self.sale.connection
+
+    @property
+    def opening(self) -> Effect | None:
+        """The effect that opens the return in the sale's channel."""
+        return next((e for e in self.all_effects() if isinstance(e.command, OpenReturn)), None)
 
     def trouble(
         self, kind: str, subject: str, message: str, impact_minor: int = 0, since: datetime | None = None

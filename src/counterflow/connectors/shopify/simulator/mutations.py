@@ -1,4 +1,8 @@
-"""The mutations that the simulator answers: arguments in, the shop's own functions, payload with `userErrors` out."""
+"""The mutations that the simulator answers: arguments in, the shop's own functions, payload with `userErrors` out.
+
+Over 400 lines, because it is one table of all of them with the translations of their arguments, and nothing else: what
+they do is in `returns`, `refunds`, `orders`, `inventory` and `credit`.
+"""
 
 import json
 from collections.abc import Callable
