@@ -118,3 +118,13 @@ async def test_the_webhook_that_overtakes_our_answer_opens_no_second_case(fresh_
             await world.settle()
         assert await world.one("SELECT status FROM effects WHERE kind = 'OpenReturn'") == "done"
         assert await world.one("SELECT count(*) FROM cases") == 1 and len(shop.world.all("returns")) == 1
+
+
+async def test_what_the_shop_has_refunded_by_itself_is_not_opened_to_be_restocked_again():
+    shop = Shop()
+    order = await shop.place(SHIRT)
+    line = number(order["lines"][0]["id"])
+    await shop.act("refund_in_admin", order=order["name"], lines=[{"sku": "SHIRT", "quantity": 2}])
+    effect = shop.effect(OpenReturn(order_ref(order), (ReturnedItem(line, "SHIRT", 1, "changed_mind"),)))
+    [refused] = await shop.connector.send([effect])
+    assert isinstance(refused, Rejected) and refused.code == "returnable"

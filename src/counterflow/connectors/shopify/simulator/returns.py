@@ -105,7 +105,12 @@ def add_exchange(shop: Shop, ret: Doc, item: Doc) -> None:
 
 
 def returnable(shop: Shop, order: Doc) -> list[Doc]:
-    """What is shipped and in no living return: [{fulfillment, item, line, quantity}]."""
+    """What is shipped, in no living return and not refunded without one: [{fulfillment, item, line, quantity}]."""
+    refunded: dict[str, int] = {}
+    for refund in order["refunds"]:
+        for row in refund["lines"] if refund["return_id"] is None else ():
+            if row["restock_type"] != "CANCEL":
+                refunded[row["line_id"]] = refunded.get(row["line_id"], 0) + row["quantity"]
     taken: dict[str, int] = {}
     for ret in shop.returns_of(order):
         if ret["status"] not in ("CANCELED", "DECLINED"):
@@ -119,6 +124,10 @@ def returnable(shop: Shop, order: Doc) -> list[Doc]:
         for fulfillment in order["fulfillments"]
         for item in fulfillment["items"]
     ]  # fmt: skip
+    for row in rows:
+        gone = max(0, min(row["quantity"], refunded.get(row["line"]["id"], 0)))
+        row["quantity"] -= gone
+        refunded[row["line"]["id"]] = refunded.get(row["line"]["id"], 0) - gone
     return [row for row in rows if row["quantity"] > 0]
 
 
