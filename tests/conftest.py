@@ -8,6 +8,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -23,16 +24,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--twice", action="store_true", help="do everything twice: each message and each step")
 
 
-@pytest.fixture(autouse=True)
-def _twice(request: pytest.FixtureRequest) -> Iterator[None]:
-    """With --twice, every test runs with each message and each step done twice (tests/twice.py)."""
+@pytest.fixture(scope="session", autouse=True)
+def _all_twice(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path | None]:
+    """With --twice, each message and each step is done twice, here and in the processes that tests start."""
     if not request.config.getoption("--twice"):
-        yield
+        yield None
         return
-    if marker := request.node.get_closest_marker("once"):
-        pytest.skip(f"counts what is done once: {marker.args[0]}")
+    found = tmp_path_factory.mktemp("twice") / "found"
+    twice.everywhere(os.environ, found)
     with twice.steps():
-        yield
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _twice(request: pytest.FixtureRequest, _all_twice: Path | None) -> Iterator[None]:
+    """Skips what counts one time only, and shows what was done a second time where no test sees it (tests/twice.py)."""
+    if _all_twice and (marker := request.node.get_closest_marker("once")):
+        pytest.skip(f"counts what is done once: {marker.args[0]}")
+    yield
+    if _all_twice and _all_twice.exists():
+        said = _all_twice.read_text()
+        _all_twice.unlink()
+        pytest.fail(said)
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,24 @@
 """Double-everything: each message, each step and, where asked for, each call is done twice; nothing may come of it.
 
 `steps()` wraps the functions through which everything goes: a delivery is received twice, facts and intentions are
-stored twice, a drain, a sweep of a feed and a handler of payouts run twice. `calls()` sends every command twice under
-its key. The second time has to find nothing to do, and what tests expect of the end has to be true all the same.
+stored twice, drains, timers, a sweep of a feed and the handlers of payouts run twice. `calls()` sends every command
+twice under its key. The second time has to find nothing to do, and what tests expect of the end has to be true all the
+same.
+
+Processes that a test starts do the same (`everywhere`): Python imports `doubled/sitecustomize.py` in each of them. What
+something did the second time is also written to the file that FOUND names, for a worker or an API may live on.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-import pytest
-
-from counterflow.engine import send
+from counterflow.engine import send, timers
 from counterflow.engine.cases import CaseDrain
+from counterflow.engine.effects import EffectDrain
 from counterflow.engine.feeds import FeedPuller
 from counterflow.intake.receive import Intake
 from counterflow.reconcile.payouts import Payouts
@@ -20,6 +26,7 @@ from counterflow.sdk.outcomes import ConnectorError
 from counterflow.store import effects, inbox, xref
 
 Wrapped = Callable[..., Awaitable[Any]]
+FOUND = "COUNTERFLOW_TWICE_FOUND"  # environment: the file
 
 
 def _again(wrapped: Wrapped, check: Callable[[Any, Any], bool]) -> Wrapped:
@@ -28,7 +35,12 @@ def _again(wrapped: Wrapped, check: Callable[[Any, Any], bool]) -> Wrapped:
     async def twice(*args: Any, **more: Any) -> Any:
         first = await wrapped(*args, **more)
         second = await wrapped(*args, **more)
-        assert check(first, second), f"{wrapped.__qualname__} did something the second time: {first!r}, {second!r}"
+        if not check(first, second):
+            what = f"{wrapped.__qualname__} did something the second time: {first!r}, {second!r}"
+            if FOUND in os.environ:
+                with Path(os.environ[FOUND]).open("a") as found:
+                    found.write(f"{what}\n")
+            raise AssertionError(what)
         return first
 
     return twice
@@ -48,22 +60,35 @@ def _anything(first: Any, second: Any) -> bool:
 
 STEPS: tuple[tuple[Any, str, Callable[[Any, Any], bool]], ...] = (
     (Intake, "receive", _same_receipt),
+    (Intake, "tell", _anything),
     (inbox, "add", _nothing),  # ids that were new
     (effects, "plan", _nothing),
     (xref, "add", _anything),
     (CaseDrain, "drain", _anything),  # what arrived meanwhile is new
+    (EffectDrain, "step", _anything),
+    (timers, "fire", _anything),
     (FeedPuller, "pull", _nothing),  # facts and signals that were new
     (Payouts, "reported", _nothing),
     (Payouts, "booked", _nothing),
+    (Payouts, "settled", _nothing),
 )
 
 
 @contextmanager
-def steps() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for place, name, check in STEPS:
-            patch.setattr(place, name, _again(getattr(place, name), check))
+def steps(*, alive: bool = False) -> Iterator[None]:
+    """`alive`: others act meanwhile, and what they did is new to a sweep, or may be looked at again."""
+    with ExitStack() as stack:
+        for place, name, still in STEPS:
+            check = _anything if alive and name in ("pull", "plan") else still
+            stack.enter_context(patch.object(place, name, _again(getattr(place, name), check)))
         yield
+
+
+def everywhere(environment: MutableMapping[str, str], found: Path) -> None:
+    """Let the Python processes that get this environment do every step twice."""
+    folders = (str(Path(__file__).parent / "doubled"), environment.get("PYTHONPATH"))
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
+    environment[FOUND] = str(found)
 
 
 @contextmanager
@@ -80,6 +105,5 @@ def calls() -> Iterator[None]:
         assert isinstance(second, list) and words == [type(each).__name__ for each in first], (asked, first, second)
         return first
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(send, "_call", twice)
+    with patch.object(send, "_call", twice):
         yield

@@ -28,7 +28,9 @@ def test_a_sweep_makes_the_feeds_due(command: Command, fresh_database: str) -> N
         async with world.pool.connection() as conn:
             for feed in ("refunds", "payouts"):
                 await cursors.ensure(conn, "psp", feed, world.now)
-                await cursors.set_due(conn, "psp", feed, world.now.replace(year=2099), "transient: down")
+                await cursors.ensure(conn, "psp", feed, world.now)
+                far = world.now.replace(year=2099)
+                await cursors.ended(conn, "psp", feed, far, "transient: down", held_until=world.now)
 
     in_world(fresh_database, know)
     swept = command("sweep", "psp", "refunds", "-o", "json").json

@@ -143,5 +143,5 @@ def test_the_help_page_loads_no_web_server_and_no_database_driver() -> None:
         "import sys; from counterflow.cli import run; run(['--help']); "
         "print([m for m in ('fastapi', 'psycopg', 'uvicorn', 'pydantic', 'cel', 'alembic') if m in sys.modules])"
     )
-    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run([sys.executable, "-E", "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.splitlines()[-1] == "[]"

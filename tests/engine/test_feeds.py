@@ -49,6 +49,22 @@ async def test_a_row_that_appears_late_behind_the_cursor_is_found(fresh_database
         assert await world.one("SELECT count(*) FROM cursors") == 3, "only what the overlap reaches back to"
 
 
+async def test_a_sweep_that_is_asked_for_during_a_pull_comes_after_it(fresh_database, monkeypatch):
+    async with a_world(fresh_database) as world:
+        read = world.psp.pull
+
+        async def asked_meanwhile(feed, cursor):
+            async with world.pool.connection() as conn:
+                await cursors.make_due(conn, "psp", feed, world.clock())
+            return await read(feed, cursor)
+
+        monkeypatch.setattr(world.psp, "pull", asked_meanwhile)
+        await puller(world).pull_if_due()
+        monkeypatch.setattr(world.psp, "pull", read)
+        world.psp.pages[""] = Page((request("R1"),), "c1", False)
+        assert [await puller(world).pull_if_due() for _ in range(2)] == [1, 0]
+
+
 async def test_a_page_that_cannot_be_read_is_kept_raw_once(fresh_database, monkeypatch):
     async with a_world(fresh_database) as world:
         answer = httpx2.MockTransport(lambda request: httpx2.Response(200, content=b"<html>Sign in</html>"))

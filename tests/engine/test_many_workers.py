@@ -1,7 +1,6 @@
 """Workers that wake, share, die: nothing is lost, nothing happens twice. The outside system here is a table."""
 
 import asyncio
-import os
 import signal
 import subprocess
 import sys
@@ -175,8 +174,7 @@ async def test_a_worker_that_is_killed_while_sending_leaves_nothing_lost_or_doub
         do = f"asyncio.run(work({fresh_database!r}, {seconds}))"
         code = f"import asyncio; from tests.engine.test_many_workers import work; {do}"
         here = Path(__file__).parents[2]
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here / "src")])}
-        return subprocess.Popen([sys.executable, "-c", code], env=env, cwd=here)
+        return subprocess.Popen([sys.executable, "-c", code], cwd=here)
 
     async with a_world(fresh_database) as world:
         await world.tell(*(request(f"R{n}") for n in range(20)))

@@ -75,6 +75,7 @@ async def test_a_sale_is_ordered_shipped_invoiced_and_paid(relay: httpx2.AsyncCl
     books = (await relay.get("/_sim/books")).json()
     payments = {row["ref"]: row["amount"] for row in books["documents"] if row["model"] == "account.payment"}
     assert payments == {"pi_1": 20.0, estate.OTHERS_PAYMENT: estate.OTHERS_MINOR / 100}
+    assert {row["currency"] for row in books["documents"]} == {estate.CURRENCY}
     balance = {row["code"]: row["balance"] for row in books["trial_balance"]}
     assert balance["101450"] == 20.0 + estate.OTHERS_MINOR / 100
     assert {(row["usage"], row["sku"], row["quantity"]) for row in books["stock"]} == {

@@ -37,8 +37,9 @@ class FeedPuller:
         Refused credentials stop the connection, as any refused call does: nothing is asked until it is resumed.
         """
         now = self.clock()
+        held_until = now + timedelta(seconds=HOLD_SECONDS)
         async with self.pool.connection() as conn:
-            if not await cursors.take_due(conn, self.name, self.feed.name, now, HOLD_SECONDS):
+            if not await cursors.take_due(conn, self.name, self.feed.name, now, held_until):
                 return 0
         message, again = "", float(self.feed.every_seconds)
         found, drifted, refused = 0, False, ""
@@ -58,7 +59,7 @@ class FeedPuller:
         due = now + timedelta(seconds=again)
         kept = unreadable(self.name, last[0], message, now) if drifted and last else None
         async with self.pool.connection() as conn, conn.transaction():
-            await cursors.set_due(conn, self.name, self.feed.name, due, message)
+            await cursors.ended(conn, self.name, self.feed.name, due, message, held_until=held_until)
             if kept is not None:
                 await deliveries.keep(conn, [kept])
             if refused:

@@ -6,6 +6,7 @@ from typing import Any
 
 from counterflow.core import invariants
 from counterflow.core.effects import Effect, ReceiveGoods
+from counterflow.core.money import number_to_minor
 from counterflow.core.returns.case import View
 from counterflow.core.returns.decide import decide
 from counterflow.core.returns.invariants import Finding
@@ -44,7 +45,7 @@ async def prove(stage: Stage) -> list[dict[str, Any]]:
     findings += [
         Finding("I11", again.holds, again.facts, again.facts, "replay of the log = the stored views, no new effect"),
         *invariants.money(views, refunded(refunds, orders, credit)),
-        *invariants.credit(views, _credited(documents["documents"])),
+        *invariants.credit(views, credited(documents["documents"])),
         invariants.single_refunds(effects, keyed),
         invariants.captured([(c["id"], c["amount_captured"], c["amount_refunded"]) for c in charges]),
         *invariants.stock(_sold_less_returned(orders, effects, views), _at_customers(documents["stock"])),
@@ -91,10 +92,13 @@ def refunded(refunds: Rows, orders: Rows, credit: Rows) -> Counter[str]:
     return sums
 
 
-def _credited(documents: Rows) -> Counter[str]:
-    """Credit notes that stand in the ledger, by currency."""
-    notes = [d for d in documents if d["model"] == "account.move" and d.get("move_type") == "out_refund"]
-    return Counter({"EUR": sum(round(d["amount"] * 100) for d in notes if d["state"] == "posted")})
+def credited(documents: Rows) -> Counter[str]:
+    """Currency -> credit notes that stand in the ledger."""
+    sums: Counter[str] = Counter()
+    for row in documents:
+        if row.get("move_type") == "out_refund" and row["state"] == "posted":
+            sums[row["currency"]] += number_to_minor(row["amount"], row["currency"])
+    return sums
 
 
 def _sold_less_returned(orders: Rows, effects: list[Effect], views: list[View]) -> Counter[str]:

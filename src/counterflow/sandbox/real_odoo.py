@@ -168,11 +168,14 @@ class Relay:
             rows: list[Doc] = await self.call(model, "search_read", domain=mine, fields=fields, order="id", load=None)
             return rows
 
+        currencies = await self.call("res.currency", "search_read", domain=[], fields=["name"])
+        currency = {row["id"]: row["name"] for row in currencies}
         documents = []
         for model, ref, amount in (("account.move", "ref", "amount_total"), ("account.payment", "memo", "amount")):
             kind = ["move_type"] if model == "account.move" else []
-            for row in await since(model, ["name", "state", ref, amount, *kind]):
-                documents.append({**row, "model": model, "ref": row[ref] or None, "amount": row[amount]})
+            for row in await since(model, ["name", "state", "currency_id", ref, amount, *kind]):
+                named = {"model": model, "ref": row[ref] or None, "amount": row[amount]}
+                documents.append({**row, **named, "currency": currency[row["currency_id"]]})
         lines = await since("account.move.line", ["account_id", "balance"], ["parent_state", "=", "posted"])
         accounts = await self.call("account.account", "search_read", domain=[], fields=["code"])
         code = {row["id"]: row["code"] for row in accounts}

@@ -1,7 +1,7 @@
 """How far each feed was read. Cursors of the last while are kept, since rows may appear late behind the newest one."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
@@ -10,13 +10,13 @@ from psycopg.rows import class_row
 _GOES = "NOT EXISTS (SELECT FROM connections WHERE name = {} AND circuit = 'stopped')"
 
 
-async def take_due(conn: AsyncConnection, connection: str, feed: str, now: datetime, hold_seconds: float) -> bool:
-    """True for exactly one worker when the feed is due; it then has `hold_seconds` before another one may pull."""
+async def take_due(conn: AsyncConnection, connection: str, feed: str, now: datetime, held_until: datetime) -> bool:
+    """True for exactly one worker when the feed is due; until `held_until` no other one may pull."""
     found = await conn.execute(
         "INSERT INTO pulls AS p (connection, feed, due_at) SELECT %(c)s, %(f)s, %(hold)s "
         f"WHERE {_GOES.format('%(c)s')} "
         "ON CONFLICT (connection, feed) DO UPDATE SET due_at = excluded.due_at WHERE p.due_at <= %(now)s RETURNING 1",
-        {"c": connection, "f": feed, "now": now, "hold": now + timedelta(seconds=hold_seconds)},
+        {"c": connection, "f": feed, "now": now, "hold": held_until},
     )
     return await found.fetchone() is not None
 
@@ -53,7 +53,7 @@ class Pull:
 async def make_due(conn: AsyncConnection, connection: str, feed: str, now: datetime) -> list[Pull]:
     """Make the feeds of a connection ("": of all), or one of them, due now; those that it concerns.
 
-    One that is being pulled keeps its hold: it is read to its end anyway.
+    One that is being pulled is pulled once more after that: its pages may be older than what is looked for.
     """
     async with conn.cursor(row_factory=class_row(Pull)) as cursor:
         await cursor.execute(
@@ -68,11 +68,14 @@ async def make_due(conn: AsyncConnection, connection: str, feed: str, now: datet
         return sorted(await cursor.fetchall(), key=lambda pull: (pull.connection, pull.feed))
 
 
-async def set_due(conn: AsyncConnection, connection: str, feed: str, due_at: datetime, message: str = "") -> None:
+async def ended(
+    conn: AsyncConnection, connection: str, feed: str, due_at: datetime, message: str, *, held_until: datetime
+) -> None:
+    """A pull is over, the next one is due then; at once if somebody has made the feed due meanwhile."""
     await conn.execute(
-        "INSERT INTO pulls (connection, feed, due_at, message) VALUES (%s, %s, %s, %s) "
-        "ON CONFLICT (connection, feed) DO UPDATE SET due_at = excluded.due_at, message = excluded.message",
-        (connection, feed, due_at, message),
+        "UPDATE pulls SET due_at = CASE WHEN due_at < %s THEN due_at ELSE %s END, message = %s "
+        "WHERE connection = %s AND feed = %s",
+        (held_until, due_at, message, connection, feed),
     )
 
 

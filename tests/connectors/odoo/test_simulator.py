@@ -714,6 +714,7 @@ async def test_the_books_balance_after_a_day_of_everything() -> None:
         assert held["WH/Quarantine", "MUG", None] == 2 and held["WH/Quarantine", "PHONE", "SN1"] == 1
         assert not [key for key in held if key[0] == "Customers"]
         assert {row["model"] for row in books["documents"]} >= {"sale.order", "stock.picking", "account.payment"}
+        assert {row["currency"] for row in books["documents"] if row["model"] == "account.move"} == {"USD"}
 
 
 STEPS = st.tuples(

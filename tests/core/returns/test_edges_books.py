@@ -110,6 +110,12 @@ def test_edge_087_a_refund_payment_made_by_hand_is_adopted() -> None:
     story.closed()
 
 
+def test_a_case_is_found_by_each_of_its_documents_as_the_erp_names_it() -> None:
+    story = Story().request().settle().receive().answer("ReceiveGoods", "done", "erp:document:stock.picking,7,8")
+    refs = story.decisions[-1].refs
+    assert [ref for ref in refs if ":document:" in ref] == [f"erp:document:stock.picking,{each}" for each in (7, 8)]
+
+
 def test_edge_086_a_credit_note_changed_by_a_user_is_an_exception() -> None:
     story = Story().full()
     note = next(p for p in story.view.postings if p.kind == "credit_note")

@@ -32,7 +32,8 @@ def refs_of(work: Work) -> tuple[str, ...]:
             refs.append(leg.refund_ref if ":refund:" in leg.refund_ref else f"{leg.connection}:refund:{leg.refund_ref}")
     for posting in work.postings.values():
         if posting.document_ref:
-            refs.append(f"{work.setting.routes.erp}:document:{posting.document_ref}")
+            document, *ids = posting.document_ref.split(",")  # several documents of one effect share a reference
+            refs += [f"{document},{each}" for each in ids] or [document]
             refs.append(f"document:{posting.document_name}")
     refs.append(work.channel_return)
     for ref in work.replacement:

@@ -22,6 +22,8 @@ def document(rec: Rec) -> Vals:
         for name in ("move_type", "date", "payment_state", "invoice_origin", "origin", "amount_residual")
         if name in rec.env.contract[rec.model]
     }
+    if "currency_id" in rec.env.contract[rec.model]:
+        extra["currency"] = rec.currency_id.name
     return {
         "model": rec.model,
         "id": rec.id,
