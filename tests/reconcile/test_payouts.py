@@ -57,6 +57,16 @@ async def test_a_payout_on_the_bank_settles_its_refunds_and_posts_once(fresh_dat
         assert await world.one("SELECT count(*) FROM effects WHERE kind = 'PostSettlement'") == 1
 
 
+async def test_each_refund_of_a_payout_is_told(fresh_database):
+    entries = (*ENTRIES, SettlementEntry("refund", "shop:return:R2", -1_000))
+    body = PayoutReported("psp:payout:po_12345", 6_850, "EUR", entries, "2026-03-02")
+    two = a_fact(body, "po_12345", "psp:payout:po_12345")
+    async with world_with_books(fresh_database) as world:
+        await run(world, request("R1"), request("R2"), two, booked(6_850))
+        told = "SELECT count(DISTINCT case_id) FROM log WHERE body::jsonb #>> '{fact,kind}' = %s"
+        assert await world.one(told, "PayoutBanked") == await world.one(told, "SettlementPosted") == 2
+
+
 async def test_a_difference_is_an_exception_until_the_report_is_corrected(fresh_database):
     async with world_with_books(fresh_database) as world:
         await run(world, request("R1"), reported(), booked(7_849))

@@ -483,3 +483,12 @@ def test_a_resolution_counts_for_what_it_saw_and_not_for_what_comes_later() -> N
     story.tell(ExceptionResolved(first, "resolve", "kim", "again"), "console:kim", "person")
     assert SETTING.window_shadow_seconds == 300
     assert story.exceptions() == []
+
+
+def test_a_customer_is_told_of_a_refund_only_when_the_provider_says_that_it_succeeded() -> None:
+    story = Story().request().settle().receive().settle().inspect().settle(lambda effect: effect.kind != "PayLeg")
+    story.answer("PayLeg", "accepted", "re_1")
+    for status, messages in (("pending", 0), ("succeeded", 1)):
+        story.refunded_by("ours", 2000, "re_1", status).settle()
+        assert [n.template for n in story.commands("NotifyCustomer")].count("refund_sent") == messages
+        assert ("PostCreditNote" in story.kinds()) is bool(messages)
