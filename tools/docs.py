@@ -327,9 +327,14 @@ def settings() -> str:
 
 
 def configuration() -> str:
-    from counterflow.configuration import ConnectionModel, PlaceModel, RoutesModel
+    from counterflow.configuration import ConnectionModel, PlaceModel, RoutesModel, SettlementModel
 
-    parts = (("connections.NAME", ConnectionModel), ("[places]", PlaceModel), ("routes", RoutesModel))
+    parts = (
+        ("connections.NAME", ConnectionModel),
+        ("[places]", PlaceModel),
+        ("routes", RoutesModel),
+        ("settlement", SettlementModel),
+    )
     return "\n\n".join(f"### `[{name}]`\n\n{_model(model)}" for name, model in parts)
 
 

@@ -59,12 +59,19 @@ class RoutesModel(_Strict):
     payments: dict[str, str] = Field(default_factory=dict, description="A shop's connection -> its payment provider's")
 
 
+class SettlementModel(_Strict):
+    payout_days: int = Field(
+        7, ge=1, le=90, description="Days after a payout's day until finance is told that no bank line has come"
+    )
+
+
 class ConfigurationModel(_Strict):
     """The file as a whole."""
 
     connections: dict[str, ConnectionModel] = Field(default_factory=dict)
     places: list[PlaceModel] = Field(default_factory=list)
     routes: RoutesModel = Field(default_factory=lambda: RoutesModel.model_validate({}))
+    settlement: SettlementModel = Field(default_factory=lambda: SettlementModel.model_validate({}))
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,8 @@ def load(home: Path) -> Configuration:
     if problems:
         raise ConfigurationError("\n".join(problems))
     files = (path, *(Path(name) for name in sorted(_named(raw.get("connections", {}), "file:"))))
-    return Configuration(connections, Setting(policies, routes_of(model)), files)
+    setting = Setting(policies, routes_of(model), payout_days=model.settlement.payout_days)
+    return Configuration(connections, setting, files)
 
 
 def routes_of(model: ConfigurationModel) -> Routes:

@@ -132,6 +132,7 @@ class Reread:
 
 
 def make_worker(runtime: Runtime) -> Worker:
+    payouts = Payouts(runtime.setting.routes.erp, runtime.setting.payout_days)
     return Worker(
         runtime.pool,
         runtime.url,
@@ -139,8 +140,8 @@ def make_worker(runtime: Runtime) -> Worker:
         runtime.connectors,
         runtime.clock,
         decide,
-        Payouts(runtime.setting.routes.erp).handlers,
-        (_checkpoints(runtime.settings),),
+        payouts.handlers,
+        (_checkpoints(runtime.settings), payouts.overdue),
     )
 
 

@@ -54,9 +54,9 @@ def test_every_fact_and_command_says_what_it_is(kind: type) -> None:
 
 
 def test_every_setting_and_configuration_field_is_described() -> None:
-    from counterflow.configuration import ConnectionModel, PlaceModel, RoutesModel
+    from counterflow.configuration import ConnectionModel, PlaceModel, RoutesModel, SettlementModel
 
-    models: list[type[BaseModel]] = [Settings, ConnectionModel, PlaceModel, RoutesModel]
+    models: list[type[BaseModel]] = [Settings, ConnectionModel, PlaceModel, RoutesModel, SettlementModel]
     for maker in docs.first_party().values():
         models += [maker.Config, *docs._models(maker.Config)]
     bare = [f"{m.__name__}.{name}" for m in models for name, f in m.model_fields.items() if not f.description]

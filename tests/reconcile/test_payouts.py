@@ -92,6 +92,21 @@ async def test_a_rejected_settlement_is_retried_by_a_person_until_it_is_posted(f
         assert (await kinds(world)).count("SettlementPosted") == 1
 
 
+async def test_finance_is_told_once_of_a_payout_that_never_meets_its_line(fresh_database):
+    async with world_with_books(fresh_database) as world:
+        await run(world, request("R1"), reported())
+        late = "SELECT kind, owner, subject, impact_minor, currency, status FROM exceptions"
+        for day, told in ((9, 0), (10, 1), (11, 1)):  # it should have been there on the 2nd, seven days are given
+            async with world.pool.connection() as conn:
+                await Payouts("psp", 7).overdue(conn, world.clock().replace(day=day))
+            assert len(await world.rows(late)) == told
+        named = ("payout_overdue", "finance", "psp:payout:po_12345", 7_850, "EUR")
+        assert await world.one(late) == (*named, "open")
+        assert "7850 EUR" in await world.one("SELECT message FROM exceptions")
+        await run(world, booked())
+        assert await world.one(late) == (*named, "withdrawn")
+
+
 async def test_entries_that_do_not_sum_up_are_never_matched(fresh_database):
     async with world_with_books(fresh_database) as world:
         await run(world, reported(7_000), booked(7_000))

@@ -31,9 +31,10 @@ from counterflow.store.payouts import BankLineRow, PayoutRow
 
 @dataclass(frozen=True, slots=True)
 class Payouts:
-    """`erp` is the connection that posts settlements."""
+    """`erp` posts settlements; a payout is overdue so many `days` after the day on which it should be on the bank."""
 
     erp: str
+    days: int = 7
 
     @property
     def handlers(self) -> Mapping[str, Callable[[AsyncConnection, Sequence[Fact], datetime], Awaitable[None]]]:
@@ -81,6 +82,21 @@ class Payouts:
                 message = f"The settlement of {row.payout_ref} is not posted: {fact.body.message}. Mend it and retry"
                 await exceptions.put(conn, [_raised(name, "settlement_not_posted", row, message, row.net_minor, now)])
 
+    async def overdue(self, conn: AsyncConnection, now: datetime) -> None:
+        """For `Worker(duties=...)`: tell finance once of each payout that no bank line was found for in its days.
+
+        One without a day of arrival cannot be late. The exception ends when its line is found.
+        """
+        last = (now - timedelta(days=self.days)).date().isoformat()
+        for row in await payouts.late(conn, last, "payout_overdue"):
+            message = (
+                f"{row.payout_ref} of {row.net_minor} {row.currency} (minor units) should have been on the bank on "
+                f"{row.arrives_on} and no line was found. Look for it on the statement; if it is not there, ask "
+                f"{row.connection} where it went"
+            )
+            name = make_id("ex", "payout_overdue", row.payout_ref)
+            await exceptions.put(conn, [_raised(name, "payout_overdue", row, message, row.net_minor, now)])
+
     async def match_open(self, conn: AsyncConnection, now: datetime) -> None:
         """Match all that is open."""
         rows = {row.payout_ref: row for row in await payouts.open_payouts(conn)}
@@ -99,7 +115,8 @@ class Payouts:
 
     async def _paired(self, conn: AsyncConnection, row: PayoutRow, line: BankLineRow, now: datetime) -> None:
         await payouts.pair(conn, row.payout_ref, line.bank_ref)
-        await exceptions.end(conn, {_difference_id(row.payout_ref): ""}, now)
+        overdue_id = make_id("ex", "payout_overdue", row.payout_ref)
+        await exceptions.end(conn, {_difference_id(row.payout_ref): "", overdue_id: ""}, now)
         settlement = PostSettlement(
             row.payout_ref,
             row.connection,

@@ -17,7 +17,7 @@ from counterflow.sandbox.conductor import Conductor
 from counterflow.store.pool import Pool
 
 T = TypeVar("T")
-PATIENCE_SECONDS = 90.0  # of real time; the clock of the world jumps, so a story that waits longer is stuck
+PATIENCE_SECONDS = 90.0  # of real time without any progress: the clock of the world jumps, so a story is stuck then
 AGAIN_SECONDS = 0.1  # after somebody did not answer who is being started again
 
 
@@ -124,10 +124,16 @@ class Stage:
     # ---- waiting -----------------------------------------------------------------------------------------------------
 
     async def until(self, what: str, look: Callable[[], Awaitable[T | None]]) -> T:
-        """Wait until `look` gives something; meanwhile the world's clock may jump. Raises Stuck."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        """Wait until `look` gives something; meanwhile the world's clock may jump. Raises Stuck.
+
+        A busy machine is slow and not stuck: the patience begins anew whenever a case changes or the clock jumps.
+        """
+        seen: tuple[object, int] | None = None
+        deadline = 0.0
         while True:
             news = self.conductor.news
+            if seen != (news, self.conductor.jumps):
+                seen, deadline = (news, self.conductor.jumps), time.monotonic() + PATIENCE_SECONDS
             found = await look()
             if found is not None:
                 return found

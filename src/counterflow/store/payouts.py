@@ -71,6 +71,17 @@ async def open_payouts(conn: AsyncConnection) -> list[PayoutRow]:
         return await cursor.fetchall()
 
 
+async def late(conn: AsyncConnection, arrived_before: str, told_as: str) -> list[PayoutRow]:
+    """Those that should have been on the bank before this date, and of which no exception `told_as` was raised."""
+    async with conn.cursor(row_factory=class_row(PayoutRow)) as cursor:
+        await cursor.execute(
+            f"SELECT {_PAYOUT} FROM payouts p WHERE status = 'reported' AND arrives_on <> '' AND arrives_on < %s "
+            "AND NOT EXISTS (SELECT 1 FROM exceptions e WHERE e.kind = %s AND e.subject = p.payout_ref)",
+            (arrived_before, told_as),
+        )
+        return await cursor.fetchall()
+
+
 async def open_lines(conn: AsyncConnection) -> list[BankLineRow]:
     """Those that are no known payout."""
     async with conn.cursor(row_factory=class_row(BankLineRow)) as cursor:

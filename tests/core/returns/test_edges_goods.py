@@ -175,6 +175,22 @@ def test_edge_029_the_received_ones_are_paid_and_the_missing_one_is_searched() -
     assert story.exceptions() == []
 
 
+def test_edge_029_a_piece_that_no_carrier_scanned_is_searched_after_some_days() -> None:
+    story = Story(sale(line(quantity=3, paid=6000))).request(wanted(quantity=3)).settle()
+    story.receive(quantity=2).settle().inspect(quantity=2).settle()
+    assert (story.exceptions(), story.paid()) == ([], 4000)
+    story.wait(days=5)
+    assert story.exceptions() == ["missing_goods"]
+    story.receive().settle().inspect().settle()  # it came in a parcel of its own
+    assert (story.exceptions(), story.paid()) == ([], 6000)
+
+
+def test_edge_029_what_a_customer_did_not_hand_in_at_a_store_is_not_missing() -> None:
+    story = Story(sale(line(quantity=2, paid=4000))).request(wanted(quantity=2)).settle()
+    story.receive(place="store-1").settle().wait(days=6)
+    assert story.exceptions() == []
+
+
 def test_edge_030_a_foreign_thing_is_kept_and_the_sold_piece_stays_expected() -> None:
     story = Story().request().settle().receive("BRICK").settle()
     assert story.exceptions() == ["wrong_item"]

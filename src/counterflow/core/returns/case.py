@@ -62,6 +62,7 @@ class Setting:
     policies: tuple[PolicySet, ...]
     routes: Routes
     window_shadow_seconds: int = 300  # a refund told by two systems within this time is one refund
+    payout_days: int = 7  # a payout is on the bank so many days after the day that the provider named, or it is missed
     answers: dict[object, object] = field(default_factory=dict, compare=False, repr=False)  # memo of policy answers
 
 

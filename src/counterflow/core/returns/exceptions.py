@@ -86,6 +86,7 @@ CLASSES: dict[str, Class] = {
     "feed_failed": Class("medium", "integration", 4, "feed-failed"),
     "malformed_delivery": Class("medium", "integration", 24, "malformed-delivery", ("retry", "resolve")),
     "payout_differs": Class("high", "finance", 24, "payout-differs"),
+    "payout_overdue": Class("high", "finance", 24, "payout-overdue"),
     "settlement_not_posted": Class("high", "finance", 24, "settlement-not-posted", ("retry", "resolve")),
 }
 

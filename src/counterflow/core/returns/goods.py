@@ -96,8 +96,12 @@ def _count(work: Work, body: ItemsReceived, fact: Fact) -> None:
     if body.complete and not body.third_party:
         for unit in work.units.values():
             # A parcel that is complete leaves its other announced pieces missing, only for what it held some of.
-            if unit.line is not None and unit.line.key in touched and unit.goods in _IN_PARCEL:
+            if unit.line is None or unit.line.key not in touched:
+                continue
+            if unit.goods in _IN_PARCEL:
                 unit.move("not_in_parcel", fact.occurred_at)
+            elif body.place == work.setting.routes.inspection_place:  # in a store the customer keeps it in hand
+                unit.short_since = unit.short_since or fact.occurred_at
 
 
 def _accepted(work: Work, item: Counted, body: ItemsReceived, n: int, fact: Fact) -> Unit:

@@ -30,6 +30,7 @@ def timers(work: Work) -> None:
                 "case",
                 f"the carrier delivered {len(uncounted)} piece(s) on {since.date()}, nobody counted them: look",
             )
+    _short(work)
     _refund_due(work)
     _unknown(work)
     for leg in work.legs.values():
@@ -53,6 +54,22 @@ def timers(work: Work) -> None:
                     f"{leg.connection}",
                     leg.amount_minor,
                 )
+
+
+def _short(work: Work) -> None:
+    """Counted short, and no carrier has scanned it: it may come in a parcel of its own, but not for ever (edge 29)."""
+    for unit in work.units.values():
+        if unit.short_since is None or unit.goods not in ("expected", "label_issued"):
+            continue
+        work.timer("counted_short", unit.short_since + NOT_COUNTED, unit.unit_id)
+        if work.now >= unit.short_since + NOT_COUNTED:
+            work.trouble(
+                "missing_goods",
+                unit.unit_id,
+                f"{unit.sku} was announced with what was counted on {unit.short_since.date()} and has not come since: "
+                "search for it, ask the customer, then say that it is lost, denied or kept",
+                since=unit.short_since,
+            )
 
 
 def legal_due_on(work: Work) -> date | None:

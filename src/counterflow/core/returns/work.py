@@ -82,6 +82,7 @@ class Unit:
     received_at: datetime | None = None
     uncounted: bool = False  # only its inspection says that it is here: its receipt may be told yet
     handed_over_at: datetime | None = None
+    short_since: datetime | None = None  # its line was counted without it, and no carrier has it
     third_party: bool = False
     disposition: str = ""
     disposition_because: str = ""
