@@ -27,6 +27,7 @@ from counterflow.store import effects, inbox, xref
 
 Wrapped = Callable[..., Awaitable[Any]]
 FOUND = "COUNTERFLOW_TWICE_FOUND"  # environment: the file
+alive = False  # true in a town and in a simulation: others act meanwhile, and what they did is new
 
 
 def _again(wrapped: Wrapped, check: Callable[[Any, Any], bool]) -> Wrapped:
@@ -54,6 +55,10 @@ def _nothing(first: Any, second: Any) -> bool:
     return not second
 
 
+def _nothing_in_a_still_world(first: Any, second: Any) -> bool:
+    return alive or not second
+
+
 def _anything(first: Any, second: Any) -> bool:
     return True
 
@@ -62,12 +67,12 @@ STEPS: tuple[tuple[Any, str, Callable[[Any, Any], bool]], ...] = (
     (Intake, "receive", _same_receipt),
     (Intake, "tell", _anything),
     (inbox, "add", _nothing),  # ids that were new
-    (effects, "plan", _nothing),
+    (effects, "plan", _nothing_in_a_still_world),  # an object may be looked at again
     (xref, "add", _anything),
     (CaseDrain, "drain", _anything),  # what arrived meanwhile is new
     (EffectDrain, "step", _anything),
     (timers, "fire", _anything),
-    (FeedPuller, "pull", _nothing),  # facts and signals that were new
+    (FeedPuller, "pull", _nothing_in_a_still_world),  # facts and signals that were new
     (Payouts, "reported", _nothing),
     (Payouts, "booked", _nothing),
     (Payouts, "settled", _nothing),
@@ -75,11 +80,9 @@ STEPS: tuple[tuple[Any, str, Callable[[Any, Any], bool]], ...] = (
 
 
 @contextmanager
-def steps(*, alive: bool = False) -> Iterator[None]:
-    """`alive`: others act meanwhile, and what they did is new to a sweep, or may be looked at again."""
+def steps() -> Iterator[None]:
     with ExitStack() as stack:
-        for place, name, still in STEPS:
-            check = _anything if alive and name in ("pull", "plan") else still
+        for place, name, check in STEPS:
             stack.enter_context(patch.object(place, name, _again(getattr(place, name), check)))
         yield
 

@@ -13,5 +13,6 @@ if importlib.util.find_spec("counterflow") and "counterflow.simulate.planting" n
     from tests import twice
 
     sys.path.remove(root)
-    forever = twice.steps(alive=True)
+    twice.alive = True
+    forever = twice.steps()
     forever.__enter__()
