@@ -7,7 +7,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-if importlib.util.find_spec("counterflow") and "counterflow.simulate.planting" not in sys.orig_argv:
+if importlib.util.find_spec("counterflow") and "planting" not in " ".join(sys.orig_argv):
     root = str(Path(__file__).parents[2])
     sys.path.insert(0, root)
     from tests import twice
