@@ -17,7 +17,7 @@ from counterflow.core.effects import (
     StockItem,
 )
 from counterflow.core.facts import DocumentMoved
-from counterflow.sdk.outcomes import Done, Rejected
+from counterflow.sdk.outcomes import Done, NotFound, Rejected
 from tests.connectors.odoo.lane import AT, Lane, credit, effect, goods, lane, move, real_lane, receive, refund, value
 
 REAL = all(f"COUNTERFLOW_ODOO_{name}" in os.environ for name in ("URL", "DB", "KEY", "CONFIG"))
@@ -351,6 +351,24 @@ async def test_what_people_do_with_documents_comes_back_as_facts(odoo: Lane) -> 
     (fact,) = await odoo.connector.fetch("documents", note.ref)
     assert isinstance(fact.body, DocumentMoved) and fact.body.state == "cancelled"
     assert isinstance(await odoo.connector.find(credit_note), Rejected)
+
+
+async def test_what_only_looks_like_ours_gives_no_fact(odoo: Lane) -> None:
+    """An invoice, a delivery and a customer's payment are in the same tables as credit notes, returns and refunds."""
+    number = await odoo.sale(("MUG", 2))
+    order = await odoo.order(number, "invoice_ids", "picking_ids")
+    payments = await odoo.rows("account.payment", [["memo", "=", f"ch_{number[1:]}"]], "payment_type")
+    assert [row["payment_type"] for row in payments] == ["inbound"]
+    theirs = {
+        "account.move": order["invoice_ids"],
+        "stock.picking": order["picking_ids"],
+        "account.payment": [row["id"] for row in payments],
+    }
+    for model, ids in theirs.items():
+        for ref in (odoo.connector.odoo.ref(model, *ids), f"{model},{ids[0]}"):
+            assert await odoo.connector.fetch("documents", ref) == [], ref
+    with pytest.raises(NotFound):  # nothing there is another answer than nothing of ours
+        await odoo.connector.fetch("documents", "account.move,987654321")
 
 
 async def _last(odoo: Lane, cursor: str) -> str:

@@ -357,6 +357,43 @@ async def test_a_procedure_that_changes_under_a_running_process_is_not_used() ->
         assert all(isinstance(outcome, Done) for outcome in outcomes) and fine(await left(odoo, three))
 
 
+class Refusing(httpx2.AsyncBaseTransport):
+    """Answers the next calls of the server action with this status and Odoo's name for it."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport, status: int, name: str, times: int = 1) -> None:
+        self.inner, self.status, self.name, self.times, self.run = inner, status, name, times, 0
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if not request.url.path.endswith("/ir.actions.server/run"):
+            return await self.inner.handle_async_request(request)
+        self.run += 1
+        if self.run > self.times:
+            return await self.inner.handle_async_request(request)
+        return httpx2.Response(self.status, json={"name": self.name, "message": "no"}, request=request)
+
+
+async def test_a_key_that_is_refused_once_does_not_leave_the_fast_lane_and_a_right_that_is_missing_does() -> None:
+    async with open_lane("fast") as odoo:
+        assert odoo.network is not None
+        used, fresh, barred = await sales(odoo, 3)
+        for warm, number in ((True, used), (False, fresh)):  # while it is used, and while it is looked for
+            refusing = Refusing(odoo.network, 401, "werkzeug.exceptions.Unauthorized")
+            process = another(odoo, refusing)
+            if warm:
+                assert process.odoo.fast_lane is not None
+                refusing.times = 0
+                assert await process.odoo.fast_lane.problem() == ""
+                refusing.times = refusing.run + 1
+            assert {_word(outcome) for outcome in await process.send(whole(number))} == {"authfailed"}
+            runs = refusing.run
+            assert all(isinstance(outcome, Done) for outcome in await process.send(whole(number)))
+            assert refusing.run - runs == (1 if warm else 2) and fine(await left(odoo, number))
+        refusing = Refusing(odoo.network, 403, "odoo.exceptions.AccessError", 9)
+        process = another(odoo, refusing)
+        assert all(isinstance(outcome, Done) for outcome in await process.send(whole(barred)))
+        assert process.odoo.fast_lane is not None and process.odoo.fast_lane.look_at is not None
+
+
 def test_the_procedure_is_what_safe_eval_permits() -> None:
     """Python 3.12 hides it by inlining comprehensions; Odoo may run on an older one, where they are functions."""
 

@@ -19,7 +19,7 @@ import structlog
 from counterflow.connectors.odoo.client import Client
 from counterflow.connectors.odoo.procedure import CONFLICT, MODULE
 from counterflow.connectors.odoo.wires import major_of
-from counterflow.sdk.outcomes import AuthFailed, NotFound, Rejected, Transient
+from counterflow.sdk.outcomes import AuthFailed, ConnectorError, NotFound, Rejected, Transient
 
 logger = structlog.get_logger(__name__)
 
@@ -88,7 +88,11 @@ async def remove(client: Client) -> bool:
 
 @dataclass
 class FastLane:
-    """The installed procedure, as far as it is ours."""
+    """The installed procedure, as far as it is ours.
+
+    A key that is refused says nothing of the procedure: the refusal goes out as in the plain lane, the connection takes
+    or makes another key, and this lane goes on with it. What Odoo refuses to this user (a right, the action) leaves it.
+    """
 
     client: Client
     action: int = 0
@@ -110,6 +114,8 @@ class FastLane:
         except (Rejected, NotFound, AuthFailed) as error:
             if CONFLICT in error.message:
                 raise Transient("the procedure met another writer", code=error.code) from None
+            if _of_the_key(error):
+                raise
             self._leave(error.message, now)
             return None
         if not isinstance(answer, dict) or "outcomes" not in answer:
@@ -128,6 +134,8 @@ class FastLane:
                 return "the procedure is not installed: run `counterflow odoo install`"
             answer = await self.client.ask(ACTION, "run", ids=[action], context={"counterflow": {"show": action}})
         except (Rejected, NotFound, AuthFailed) as error:
+            if _of_the_key(error):
+                raise
             return f"the procedure does not run: {error.message}"
         if not isinstance(answer, dict) or str(answer.get("code") or "").strip() != code().strip():
             return "the procedure in Odoo is not that of this version: run `counterflow odoo install`"
@@ -137,3 +145,8 @@ class FastLane:
     def _leave(self, why: str, now: datetime) -> None:
         logger.warning("odoo_plain_lane", why=why)
         self.action, self.look_at = 0, now + _LOOK_AGAIN
+
+
+def _of_the_key(error: ConnectorError) -> bool:
+    """Whether nobody was let in, or an action refused to somebody who was (AccessError)."""
+    return isinstance(error, AuthFailed) and error.code != "AccessError"
