@@ -26,6 +26,8 @@ def test_each_text_is_there_once(mutant):
         compile(planting.source_of(module).replace(old, new), module, "exec")
     assert mutant.plays and mutant.breaks
     assert all(name in PLAYS or name in FAMILIES for name in mutant.plays)
+    assert all((planting.TESTS / each).is_file() for each in mutant.tests)
+    assert mutant.survives or not mutant.tests, "tests are for what the plays cannot notice: say why"
 
 
 def test_there_are_enough_and_each_has_a_name_of_its_own():
@@ -57,6 +59,11 @@ def test_a_bug_is_planted_in_one_process_and_not_on_disk():
     assert path.read_bytes() == before
     with pytest.raises(RuntimeError, match="imported already"):
         planting.plant(mutant)
+
+
+def test_what_no_play_notices_a_test_does(database_url):
+    [verdict] = planting.run([planting.find("skip_the_version_guard")], database_url)
+    assert verdict.caught_by == "test" and "not_written_over" in verdict.what
 
 
 @pytest.mark.parametrize("name", SAMPLE)

@@ -155,7 +155,7 @@ def mutants(*, only: str = "", database: str = "", json: Json = False) -> int:
     if json:
         dump(found)
     else:
-        print(f"{found['caught']} of {found['total']} caught")
+        print(f"{found['caught']} of {found['total']} caught, {found['caught_by_tests']} of them by tests alone")
         for survivor in found["survivors"]:
             print(f"survived: {survivor['name']}: {survivor['because'] or 'NOT EXPLAINED'}")
     return FAILED if any(not survivor["because"] for survivor in found["survivors"]) else 0

@@ -3,7 +3,7 @@
 Each mutant replaces one or a few texts of a module while it is imported, in a process of its own; no file is changed.
 That process plays a few fixed worlds until an invariant breaks, a story is stuck, or the oracle disagrees. A mutant
 that nothing notices is a survivor: either the code that it breaks is a second barrier behind another one (then
-`survives` says which), or a check is missing.
+`survives` says which), or a check is missing. Where no play can notice it, `tests` names tests of the suite that do.
 
 A table, and long for that reason; one edit is one line, so that it can be compared with the code that it changes.
 """
@@ -17,13 +17,14 @@ Edit = tuple[str, str, str]  # module below `counterflow`, the exact text, what 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A planted bug: what it breaks, the plays that should show it (the likeliest first), and why it may survive."""
+    """A planted bug: what it breaks, the plays that should show it (the likeliest first), and why it may survive them."""
 
     name: str
     edits: tuple[Edit, ...]
     breaks: str
     plays: tuple[str, ...]
     survives: str = ""
+    tests: tuple[str, ...] = ()  # below tests/, as pytest takes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "credit notes name no tax",
         ("omnichannel", "shipping"),
         "goods are credited by the invoice's own taxes; ours count only for amounts without an invoice line",
+        ("core/returns/test_edges_books.py",),
     ),
     Mutant(
         "gift_card_first",
@@ -267,6 +269,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "stock is moved out of a place that it has not come to",
         ("omnichannel", "blind_return"),
         "moves of one sale share a scope and go one by one, the oldest first; the order holds as long as none is put off",
+        ("core/returns/test_edges_goods.py",),
     ),
     Mutant(
         "say_nothing_of_a_cancelled_return",
@@ -328,7 +331,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (("core.returns.legs", '    "pending": "accepted",\n', '    "pending": "succeeded",\n'),),
         "a refund that the provider has only taken is called done",
         ("slow_rail",),
-        "at the end it has gone through: a check that compares the hour of a message with the provider's word is missing",
+        "at the end it has gone through: only the hour of the message tells it",
+        ("core/returns/test_edges_money.py",),
     ),
     Mutant(
         "open_and_lost_in_one_second",
@@ -355,6 +359,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a call without an answer goes out again, unasked",
         ("timeout", "lost_call"),
         _KEY_KEPT,
+        ("engine/test_unknown_outcomes.py",),
     ),
     Mutant(
         "send_again_under_a_new_key",
@@ -383,6 +388,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "what a dead worker was sending goes out again, unasked",
         ("crash_call",),
         _KEY_KEPT,
+        ("engine/test_dead_workers.py",),
     ),
     Mutant(
         "skip_the_version_guard",
@@ -390,6 +396,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a case that somebody else has written is written over",
         ("two_workers", "crash_commit"),
         "the lock of the shard keeps two writers apart; the guard stands behind it for a lock that was lost",
+        ("store/test_cases.py",),
     ),
     Mutant(
         "skip_guard_and_lock",
@@ -400,6 +407,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "two workers decide one case at once",
         ("two_workers", "crash_commit"),
         "the simulation takes one transaction at a time; tests/engine/test_many_workers.py has real workers at one shard",
+        ("store/test_cases.py",),
     ),
     Mutant(
         "tell_nobody_of_outcomes",
@@ -462,6 +470,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "an effect does not wait for those before it",
         ("omnichannel", "timeout"),
         "effects of one sale share a scope and go one by one, the oldest first; the order holds as long as none is put off",
+        ("engine/test_scopes_and_order.py",),
     ),
     Mutant(
         "an_unknown_scope_is_free",
@@ -469,6 +478,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a sibling goes out while the first is unknown",
         ("timeout", "grades"),
         "the core asks for no sibling of an unknown leg, and documents wait for those that they stand on",
+        ("engine/test_scopes_and_order.py",),
     ),
     Mutant(
         "record_without_the_lease",
@@ -476,6 +486,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "the late answer of a dead worker is written over a newer one",
         ("crash_call",),
         "a dead process of the simulation answers nothing any more; a process that only seemed dead would be needed",
+        ("engine/test_dead_workers.py",),
     ),
     # ---- intake and feeds --------------------------------------------------------------------------------------------
     Mutant(
@@ -484,6 +495,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "whoever knows the address may tell us anything",
         ("corrupted",),
         "corrupted messages no longer parse, or point at objects that are read fresh; forgery is for tests/api/test_webhooks.py",
+        ("intake/test_receive.py",),
     ),
     Mutant(
         "answer_before_the_commit",
@@ -491,6 +503,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a sender is told that we have it, and we have not",
         ("crash_intake",),
         "the sweep finds what was lost; tests/intake/test_receive.py holds the answer to its commit",
+        ("intake/test_receive.py",),
     ),
     Mutant(
         "take_repeats_as_new",
@@ -505,6 +518,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "the first fact of each delivery is dropped",
         ("omnichannel",),
         "the sweep finds it: it is late and not lost",
+        ("intake/test_receive.py",),
     ),
     Mutant(
         "sweep_and_forget",
@@ -542,6 +556,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a refund has no key at the provider",
         ("timeout",),
         "a look-up by our key comes before any second attempt",
+        ("connectors/stripe/test_conformance.py",),
     ),
     Mutant(
         "find_nothing",
@@ -549,6 +564,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a look-up never finds the refund that was made",
         ("timeout",),
         _KEY_KEPT,
+        ("connectors/stripe/test_conformance.py",),
     ),
     Mutant(
         "drop_the_key_and_find_nothing",
@@ -565,6 +581,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "our refunds cannot be told from those of others",
         ("timeout", "omnichannel"),
         "the key is kept, and the reference in the answer tells our refund from those of others",
+        ("connectors/stripe/test_conformance.py",),
     ),
     Mutant(
         "ask_for_another_amount",
@@ -584,6 +601,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "what a warehouse has only been told is called done",
         ("omnichannel",),
         "an executed disposition is told by the warehouse itself and booked by the ERP; this answer only ends the waiting",
+        ("connectors/warehouse/test_connector.py",),
     ),
     Mutant(
         "announce_one_piece",
@@ -591,6 +609,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "the warehouse expects one piece of each line",
         ("grades",),
         "the warehouse counts what comes; the case compares it with what was asked back, not with the announcement",
+        ("connectors/warehouse/test_connector.py",),
     ),
     Mutant(
         "write_to_customers_again_and_again",
@@ -617,6 +636,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "a document of ours is taken for a stranger's by another case over its order",
         ("partial",),
         "the case that posted it happens to be asked first in this play; tests/connectors/odoo/test_verbs.py holds the reference",
+        ("connectors/odoo/test_verbs.py",),
     ),
     # ---- reconciliation ----------------------------------------------------------------------------------------------
     Mutant(
@@ -630,7 +650,8 @@ MUTANTS: tuple[Mutant, ...] = (
         (("reconcile.payouts", "        for entry in _entries(row)\n        if entry.kind", "        for entry in _entries(row)[:1]\n        if entry.kind"),),
         "of a payout with several refunds one is closed",
         ("grades",),
-        "in the play each payout holds one refund, and it comes first: a play with two in one payout is missing",
+        "in the play each payout holds one refund, and it comes first",
+        ("reconcile/test_payouts.py",),
     ),
     Mutant(
         "post_no_settlement",

@@ -1,7 +1,7 @@
 """Plants a mutant into a process of its own, plays until something notices it, and says what did.
 
-`python -m counterflow.simulate.planting NAME [SERVER]` is that process: what it imports before the bug is planted is
-nothing of the product, since that could not be changed any more.
+`python -m counterflow.simulate.planting plays|tests NAME SERVER` is that process: what it imports before the bug is
+planted is nothing of the product, since that could not be changed any more.
 """
 
 import importlib.abc
@@ -9,6 +9,7 @@ import importlib.machinery
 import importlib.util
 import json
 import logging
+import os
 import random
 import subprocess
 import sys
@@ -25,12 +26,13 @@ from typing import Any
 from counterflow.simulate.mutants import MUTANTS, PLAYS, Edit, Hit, Mutant, Play
 
 REST_DAYS = 16.0  # after which a story without an end is a finding: longer than any that has one takes
+TESTS = Path(__file__).parents[3] / "tests"  # there in a clone, not in an installed package
 SECONDS = 600.0  # of real time for one mutant; one that never ends by itself is noticed by that
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of a mutant. `caught_by`: an invariant, `story`, `oracle`, `crash`, `hang`; empty: it survived."""
+    """What became of a mutant. `caught_by`: an invariant, `story`, `oracle`, `crash`, `hang`, `test`, else empty."""
 
     name: str
     caught_by: str
@@ -157,6 +159,27 @@ def judge(mutant: Mutant, server: str = "") -> tuple[str, str]:
     return "", ""
 
 
+def test(mutant: Mutant) -> tuple[str, str]:
+    """Plant it here and run the tests that it names; which of them fails. Raises RuntimeError if they cannot be run."""
+    plant(mutant)
+    import pytest
+
+    failed: list[str] = []
+
+    class Listener:
+        def pytest_runtest_logreport(self, report: Any) -> None:
+            if report.failed:
+                failed.append(report.nodeid)
+
+    paths = [str(TESTS / each) for each in mutant.tests]
+    code = pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--tb=no", *paths], plugins=[Listener()])
+    if code == pytest.ExitCode.TESTS_FAILED and failed:
+        return "test", failed[0]
+    if code != pytest.ExitCode.OK:
+        raise RuntimeError(f"pytest ended with {code} for {' '.join(mutant.tests)}")
+    return "", ""
+
+
 def run(
     mutants: Sequence[Mutant], server: str = "", tell: Callable[[Verdict], None] = lambda verdict: None
 ) -> list[Verdict]:
@@ -176,30 +199,40 @@ def run(
     verdicts = []
     for mutant in mutants:
         started = time.monotonic()
-        command = [sys.executable, "-m", "counterflow.simulate.planting", mutant.name, server]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
-            if done.returncode:
-                raise RuntimeError(f"{mutant.name} could not be judged: {done.stderr[-500:]}")
-            found = json.loads(done.stdout.splitlines()[-1])
-        except subprocess.TimeoutExpired:
-            found = {"caught_by": "hang", "what": f"no end in {SECONDS:.0f} s"}
+        found = _process("plays", mutant, server)
+        if not found["caught_by"] and mutant.tests and TESTS.is_dir():
+            found = _process("tests", mutant, server)
         verdicts.append(Verdict(mutant.name, found["caught_by"], found["what"], time.monotonic() - started))
         tell(verdicts[-1])
     return verdicts
 
 
+def _process(how: str, mutant: Mutant, server: str) -> dict[str, str]:
+    command = [sys.executable, "-m", "counterflow.simulate.planting", how, mutant.name, server]
+    env = {**os.environ, "COUNTERFLOW_TEST_DATABASE_URL": server}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False, env=env)
+    except subprocess.TimeoutExpired:
+        return {"caught_by": "hang", "what": f"no end in {SECONDS:.0f} s"}
+    if done.returncode:
+        raise RuntimeError(f"{mutant.name} could not be judged: {done.stderr[-500:]}")
+    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 def report(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """As the command prints it: total, caught, survivors with what we know of why, and what caught each."""
+    """As the command prints it: total, caught, those by tests alone, survivors with why, and all verdicts."""
     survivors = [verdict.name for verdict in verdicts if not verdict.caught]
     return {
         "total": len(verdicts),
         "caught": sum(verdict.caught for verdict in verdicts),
+        "caught_by_tests": sum(verdict.caught_by == "test" for verdict in verdicts),
         "survivors": [{"name": name, "because": find(name).survives} for name in survivors],
         "verdicts": [asdict(verdict) for verdict in verdicts],
     }
 
 
 if __name__ == "__main__":
-    caught_by, what = judge(find(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "")
+    how, name, database = sys.argv[1:]
+    caught_by, what = test(find(name)) if how == "tests" else judge(find(name), database)
     print(json.dumps({"caught_by": caught_by, "what": what[:500]}))

@@ -101,6 +101,14 @@ def test_edge_020_a_torn_label_waits_for_a_person() -> None:
     story.closed()
 
 
+def test_goods_are_moved_on_only_after_they_have_come_in() -> None:
+    story = Story(sale(MILK)).request().settle().receive("MILK").inspect("MILK").settle()
+    [receipt] = [effect for effect in story.effects if effect.kind == "ReceiveGoods"]
+    [move] = [effect for effect in story.effects if effect.kind == "MoveGoods"]
+    assert receipt.effect_id in move.after
+    story.closed()
+
+
 def test_edge_021_another_lot_than_delivered_is_swapped_on_record() -> None:
     story = Story(sale(MILK)).request().settle().receive("MILK", lot="LOT-B").settle().inspect("MILK").settle()
     assert story.exceptions() == ["lot_swap"]
