@@ -351,7 +351,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "unknown_means_no",
         (("engine.verdict", 'return Verdict("unknown", "unknown", look_at, "unknown", message, code)', 'return Verdict("rejected", "rejected", None, "rejected", message, code)'),),
         "a call without an answer is called refused",
-        ("timeout",),
+        ("timeout", "long_unknown"),
     ),
     Mutant(
         "send_again_without_looking",
