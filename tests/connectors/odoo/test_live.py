@@ -26,6 +26,21 @@ async def test_the_simulator_holds_to_it(point: Point, version: str) -> None:
             pytest.skip(str(skipped))
 
 
+LANES = {
+    "goods: The whole quantity": "fast",
+    "goods: Back on sale": "fast+plain",  # the receipt before it, and the transfer that has no fast form
+    "upstream: A return of a serial by hand": "nothing written",  # by us
+}
+
+
+@pytest.mark.parametrize("settings", [(("lane", "fast"),), ()], ids=["fast", "plain"])
+async def test_the_report_says_which_lane_each_point_went_through(settings: tuple[tuple[str, str], ...]) -> None:
+    for words, lane in LANES.items():
+        [result] = await prove(only=words, settings=settings)
+        wanted = lane if settings or lane == "nothing written" else "plain"
+        assert (result.outcome, result.message.partition(",")[0]) == ("passed", wanted)
+
+
 @pytest.mark.skipif(not REAL, reason="no real Odoo: set COUNTERFLOW_LIVE_URL, _DB, _KEY and _ADMIN_KEY")
 async def test_a_real_odoo_holds_to_it() -> None:
     words = ("DB", "KEY", "ADMIN_KEY", "LOGIN", "ADMIN_LOGIN")

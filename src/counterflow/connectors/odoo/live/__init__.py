@@ -44,8 +44,10 @@ def points(only: str = "") -> list[Point]:
 
 
 @asynccontextmanager
-async def proof(target: Target | None = None, version: str = "19.0") -> AsyncIterator[Proof]:
-    """A company in the Odoo of the target, or in a fresh simulated one of this version.
+async def proof(
+    target: Target | None = None, version: str = "19.0", settings: tuple[tuple[str, str], ...] = ()
+) -> AsyncIterator[Proof]:
+    """A company in the Odoo of the target, or in a fresh simulated one of this version with these settings.
 
     Raises Rejected when it cannot be made.
     """
@@ -55,7 +57,8 @@ async def proof(target: Target | None = None, version: str = "19.0") -> AsyncIte
         network = httpx2.ASGITransport(create_app(world, database="proof", version=version))
         with world.tx():
             world.acts["seed_company"]({"currency": "EUR"})
-        target = Target("http://odoo", "proof", "odoo-integration-key", "odoo-admin-key", "integration", "admin")
+        keys = ("odoo-integration-key", "odoo-admin-key")
+        target = Target("http://odoo", "proof", *keys, "integration", "admin", settings)
         person = Person(target.url, target.database, target.admin_key, target.admin_login, network)
     else:
         assert target is not None
@@ -74,7 +77,7 @@ async def proof(target: Target | None = None, version: str = "19.0") -> AsyncIte
         if person.major < 19:
             await _addressed(person, target.login)
         if access.get("lane") == "fast":
-            await _installed(target)
+            await _installed(target, network)
     except Refused as error:
         await person.aclose()
         raise Rejected(f"the proof cannot set up its company: {error}. An administrator's key can") from None
@@ -97,21 +100,23 @@ async def _addressed(person: Person, login: str) -> None:
             await person.write("res.users", user["id"], email=f"{login}@example.com")
 
 
-async def _installed(target: Target) -> None:
+async def _installed(target: Target, network: httpx2.AsyncBaseTransport) -> None:
     """The procedure of the fast lane, by an administrator."""
     headers = {"Authorization": f"bearer {target.admin_key or target.key}", "X-Odoo-Database": target.database}
-    transport = Transport(target.url, headers=headers, timeout_seconds=60)
+    transport = Transport(target.url, headers=headers, timeout_seconds=60, transport=network)
     access = Access(target.admin_key or target.key, target.database, target.admin_login)
     await fast_lane.install(Client(transport, access))
-    await transport.aclose()
 
 
 async def prove(
-    target: Target | None = None, only: str = "", tell: Callable[[Result], None] = lambda result: None
+    target: Target | None = None,
+    only: str = "",
+    tell: Callable[[Result], None] = lambda result: None,
+    settings: tuple[tuple[str, str], ...] = (),
 ) -> list[Result]:
-    """One result for each point; the message is what went wrong, or the key figures."""
+    """One result for each point; the message is what went wrong, or the lane and the key figures."""
     chosen, results = points(only), []
-    async with proof(target) as at:
+    async with proof(target, settings=settings) as at:
         for number, each in enumerate(chosen, start=1):
             at.wire.fresh()
             start = time.monotonic()
@@ -123,7 +128,9 @@ async def prove(
                 results.append(Result(number, each.name, "failed", f"{type(error).__name__}: {error}"))
             else:
                 seconds = time.monotonic() - start
-                said = f"{len(at.wire.calls)} calls, {seconds:.1f} s" + (f"; {figures}" if figures else "")
+                said = f"{at.wire.lane}, {len(at.wire.calls)} calls, {seconds:.1f} s" + (
+                    f"; {figures}" if figures else ""
+                )
                 results.append(Result(number, each.name, "passed", said))
             at.wire.fault = None
             tell(results[-1])

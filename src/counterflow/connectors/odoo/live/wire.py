@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import httpx2
 
+from counterflow.connectors.odoo.fast_lane import ACTION
+
 _READS = frozenset(
     (
         "search",
@@ -54,21 +56,30 @@ class Fault:
 
 
 class Wire(httpx2.AsyncBaseTransport):
-    """`calls` are the methods called since `fresh`; `hit` says whether the fault was met."""
+    """`calls` are the methods called since `fresh`, `lanes` how something was written; `hit`: the fault was met."""
 
     def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
         self.inner = inner
         self.calls: list[str] = []
+        self.lanes: set[str] = set()
         self.fault: Fault | None = None
         self.hit = 0
         self._late: set[asyncio.Task[httpx2.Response]] = set()
 
     def fresh(self) -> None:
         self.calls.clear()
+        self.lanes.clear()
+
+    @property
+    def lane(self) -> str:
+        """Which lane the effects really went through: fast, plain or both."""
+        return "+".join(sorted(self.lanes)) or "nothing written"
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         model, method = _called(request)
         self.calls.append(f"{model}.{method}")
+        if lane := _lane(model, method, request):
+            self.lanes.add(lane)
         fault = self.fault
         if fault is None or fault.reads != (method in _READS) or method in _TOUCHES_NOTHING:
             return await self.inner.handle_async_request(request)
@@ -128,3 +139,10 @@ def _called(request: httpx2.Request) -> tuple[str, str]:
     if params.get("method") == "execute_kw" and len(args) > 4:
         return str(args[3]), str(args[4])
     return "common", str(params.get("method", ""))
+
+
+def _lane(model: str, method: str, request: httpx2.Request) -> str:
+    """Empty for what only looks, as the fast lane does at the code of its procedure before the first use."""
+    if (model, method) == (ACTION, "run"):
+        return "fast" if b'"operations"' in request.content else ""
+    return "" if method in _READS else "plain"
