@@ -107,6 +107,9 @@ def test_graphs_connectors_and_version(command: Command) -> None:
     assert {"shopify", "stripe", "odoo"} <= names
     assert "counterflow" in command("version", "-o", "json").json
     assert command("conformance", "nobody").code == 3
+    flows = command("conformance", "odoo", "--only", "scrapped", "-o", "json").json
+    assert [row["case"][:15] for row in flows] == ["goods: Scrapped"] and flows[0]["outcome"] == "passed"
+    assert command("conformance", "bank", "--only", "manifest_is_complete", "-o", "json").json[0]["point"] == 1
     assert command("demo", "no-such-story").code == 3
 
 

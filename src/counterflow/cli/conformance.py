@@ -1,4 +1,4 @@
-"""The conformance kit on one connector, and its live proof on a real system."""
+"""The conformance kit and the flows of one connector, on its simulator or on a real system."""
 
 import sys
 from typing import Annotated
@@ -26,9 +26,9 @@ def conformance(
     only: str = "",
     output: Out = "table",
 ) -> int:
-    """Run every check of the kit on an installed connector, against its own simulator; with --url its live proof.
+    """Run the kit and the flows of an installed connector against its own simulator; with --url the flows on a real system.
 
-    Take a test system for the live proof: it sets up data of its own there, sells, returns and books.
+    Take a test system: the flows set up data of their own there, sell, return and book.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def conformance(
     set_
         A setting of the connection as NAME=VALUE, such as lane=fast; may be repeated.
     only
-        Of the live proof only the points whose name has these words.
+        Only the checks and flows whose name has these words.
     """
     from counterflow.sdk.testing.check import Target, live, run
 
@@ -61,7 +61,7 @@ def conformance(
             target = Target(url, db, key, admin_key, login, admin_login, settings)
             results = live(name, target, only, lambda result: print(f"{result.outcome} {result.case}", file=sys.stderr))
         else:
-            results = run(name, faults)
+            results = run(name, faults, only) + live(name, only=only)
     except LookupError as error:
         raise Stop(NOT_FOUND, str(error).strip("'\"")) from None
     show(results, ("point", "outcome", "case", "message"), output)

@@ -2,8 +2,8 @@
 
 A connector's package has a module `conformance` with a class `Harness(counterflow.sdk.testing.Harness)`. Then
 
-    counterflow conformance NAME                                     runs every check that applies
-    counterflow conformance NAME --url URL --key KEY                 the live proof, where it has a module `live`
+    counterflow conformance NAME                                     every check that applies, and the flows of `live`
+    counterflow conformance NAME --url URL --key KEY                 the flows of its module `live` on a real system
     class TestAcme(ConnectorConformance): Harness = AcmeHarness      runs the same under pytest
 
 (`ConnectorConformance` is in `counterflow.sdk.testing.conformance`, the only module here that needs pytest.)
