@@ -27,6 +27,7 @@ TRUTHS = (
     ("wms", "instructions"),
     ("wms", "executions"),
     ("shop", "orders"),
+    ("shop", "returns"),
     ("shop", "gift_cards"),
     ("shop", "store_credit"),
     ("shop", "_webhooks"),

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from counterflow.core.effects import PayLeg
+from counterflow.core.effects import OpenReturn, PayLeg
 from counterflow.sandbox.stories import STORIES
 from tests.sandbox.conftest import Told, World
 
@@ -48,6 +48,7 @@ LEFT = {
         ("restock", "restock"),
         ("return_approved", "goods_received", *["refund_sent"] * 3),
     ),
+    "opened_in_the_shop": _refund(2000),
     "exchange_even": Left(0, (20.0,), 0.0, written=BY_OTHERS, replacement=(20.0,)),
     "exchange_up": Left(0, (20.0,), 0.0, written=BY_OTHERS, replacement=(50.0,)),
     "exchange_down": Left(3000, (20.0, 30.0), 30.0, replacement=(20.0,)),
@@ -130,6 +131,16 @@ def test_money_goes_back_where_it_came_from(world: World) -> None:
     assert (credit["balance_minor"], len(credit["movements"])) == (1000, 1)
     failed = world.told["fails_after_success"]
     assert failed.refunded("failed") == [1000] and failed.view.paid_minor == 1000
+
+
+def test_a_return_asked_for_at_a_till_is_one_return_in_the_shop(world: World) -> None:
+    told = world.told["opened_in_the_shop"]
+    [opening] = told.decided("OpenReturn")
+    assert isinstance(opening.command, OpenReturn)
+    number = opening.command.order_ref.rpartition(":")[2]
+    [order] = [row for row in world.truths["shop/orders"] if row["id"].endswith(f"/{number}")]
+    [opened] = [row for row in world.truths["shop/returns"] if row["id"] in order["return_ids"]]
+    assert opened["status"] == "CLOSED"
 
 
 def test_goods_are_where_they_belong(world: World) -> None:

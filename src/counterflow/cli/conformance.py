@@ -26,7 +26,7 @@ def conformance(
     only: str = "",
     output: Out = "table",
 ) -> int:
-    """Run the kit and the flows of an installed connector against its own simulator; with --url the flows on a real system.
+    """Run kit and flows of an installed connector against its own simulator; with --url the flows on a real system.
 
     Take a test system: the flows set up data of their own there, sell, return and book.
 

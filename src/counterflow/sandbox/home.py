@@ -138,7 +138,17 @@ scrap = "Write-off"
 customer = "Customers"
 """
 
-# The retailer's own row over the shipped ones: small sums are paid when asked for, the goods are trusted to come.
+# The retailer's own rows over the shipped ones: what came too late and is asked for at a till becomes a return in the
+# shop, too; small sums are paid when asked for, the goods are trusted to come.
+OPENED = """
+[[eligibility]]
+id = "late-is-opened-in-the-shop"
+if.reason = "arrived_late"
+if.days_since_delivery = { max = 14 }
+then.decision = "approve"
+then.reason_code = "late_delivery"
+then.open_in_channel = true
+"""
 TRUST = """
 [[refund_moment]]
 id = "small-sums-on-trust"
@@ -180,8 +190,11 @@ def write_home(home: Path, outside: str) -> Callable[[Pool], Awaitable[str]]:
     bank, shop = _shop(outside)
     text = CONFIGURATION.format(outside=outside, bank=bank, shop=shop, **SECRETS) + _odoo(outside)
     (home / "counterflow.toml").write_text(text, "utf-8")
-    first, _, rest = default_text().partition("[[refund_moment]]")
-    (home / "policies" / "retailer.toml").write_text(f"{first}{TRUST.lstrip()}\n[[refund_moment]]{rest}", "utf-8")
+    policies = default_text()
+    for own in (OPENED, TRUST):
+        table = own.lstrip().partition("\n")[0]
+        policies = policies.replace(table, f"{own.lstrip()}\n{table}", 1)
+    (home / "policies" / "retailer.toml").write_text(policies, "utf-8")
     assert set(CONNECTORS) <= set(text.replace("[connections.", "\n").replace("]", "\n").split("\n"))
     pepper = secret.load_or_create(home)
     keys.load_or_create(home)

@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ import httpx2
 import msgspec
 import psycopg
 
+from counterflow.core.money import to_major
 from counterflow.core.returns.case import Setting, View
 from counterflow.sandbox.conductor import Conductor
 from counterflow.store.pool import Pool
@@ -34,6 +36,7 @@ class Bought:
     payment: str
     total_minor: int
     currency: str
+    lines: tuple[str, ...]  # as the shop names them in its documents
 
 
 @dataclass(slots=True)
@@ -78,6 +81,7 @@ class Stage:
         self.payments += 1
         payment = f"pi_{self.payments:06d}"
         gift_card = order.pop("gift_card_minor", 0)
+        major = partial(_major, currency=currency)
         marketplace = order.pop("marketplace", False)
         wanted = [_shop_line(line) for line in lines]
         total = sum(line["quantity"] * line["price"] - line.get("discount", 0) for line in lines)
@@ -108,18 +112,19 @@ class Stage:
             order_ref=placed["name"],
             customer={"ref": payment, "name": "Kim Example", "email": f"{payment}@example.com"},
             currency=currency,
-            lines=[_erp_line(line) for line in lines]
+            lines=[_erp_line(line, currency) for line in lines]
             + (
-                [{"sku": "SHIPPING", "price": order["shipping"]["amount_minor"] / 100, "taxes": ["19% incl."]}]
+                [{"sku": "SHIPPING", "price": major(order["shipping"]["amount_minor"]), "taxes": ["19% incl."]}]
                 if "shipping" in order
                 else []
             ),
             payments=[
-                {"journal": "BNK1" if marketplace else "STRIP", "amount": (total - gift_card) / 100, "ref": payment}
+                {"journal": "BNK1" if marketplace else "STRIP", "amount": major(total - gift_card), "ref": payment}
             ]
-            + ([{"journal": "GIFT", "amount": gift_card / 100, "ref": "gift card"}] if gift_card else []),
+            + ([{"journal": "GIFT", "amount": major(gift_card), "ref": "gift card"}] if gift_card else []),
         )
-        return Bought(placed["name"], placed["id"], payment, total, currency)
+        sold = tuple(line["id"].rpartition("/")[2] for line in placed.get("lines", ()))
+        return Bought(placed["name"], placed["id"], payment, total, currency, sold)
 
     # ---- waiting -----------------------------------------------------------------------------------------------------
 
@@ -277,12 +282,17 @@ def _shop_line(line: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _erp_line(line: dict[str, Any]) -> dict[str, Any]:
+def _major(minor: int, currency: str) -> float:
+    """As a person at the ERP types it."""
+    return float(to_major(minor, currency))
+
+
+def _erp_line(line: dict[str, Any], currency: str) -> dict[str, Any]:
     full = line["quantity"] * line["price"]
     made = {
         "sku": line["sku"],
         "quantity": line["quantity"],
-        "price": line["price"] / 100,
+        "price": _major(line["price"], currency),
         "discount": round(100 * line.get("discount", 0) / full, 6) if full else 0.0,
         "taxes": ["19% incl."],
     }

@@ -20,6 +20,7 @@ STORIES: dict[str, Story] = {
         omnichannel.kit_component,
         omnichannel.deduction,
         omnichannel.split_tender,
+        omnichannel.opened_in_the_shop,
         exchanges.exchange_even,
         exchanges.exchange_up,
         exchanges.exchange_down,

@@ -69,6 +69,19 @@ async def split_tender(stage: Stage) -> None:
     assert paid == {"card": 1500, "gift_card": 1500}, view.legs
 
 
+async def opened_in_the_shop(stage: Stage) -> None:
+    """Asked for and handed in at a till: opened in the shop that sold it, closed there with the case."""
+    bought = await stage.buy({"sku": "TEE", "quantity": 1, "price": 2000})
+    wanted = [{"line_ref": bought.lines[0], "quantity": 1, "reason": "arrived_late"}]
+    await stage.act("till-1", "request_return", order_number=bought.number, lines=wanted, cashier="ada")
+    case = await stage.case_of("opened_in_the_shop", f"order:{bought.number}")
+    await stage.reaches(case, "awaiting_goods")
+    await _hand_in(stage, case, bought.number, "TEE")
+    await come_back(stage, case, "TEE")
+    view = await stage.reaches(case, "closed")
+    assert view.paid_minor == 2000, view.paid_minor
+
+
 async def _hand_in(stage: Stage, case: str, number: str, sku: str) -> None:
     view = await stage.view(case)
     assert view is not None

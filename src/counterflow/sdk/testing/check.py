@@ -158,9 +158,9 @@ def live(
 ) -> list[Result]:
     """The live proof of a connector: on the target, or (None) on its own simulator; `only` chooses points by words.
 
-    Its module `live` has `async def prove(target, only, tell)`; `tell` hears of each result at once. A connector without
-    one has no points on its simulator. Raises LookupError when a target is given for such a connector, and
-    ConnectorError when the target cannot be used.
+    Its module `live` has `async def prove(target, only, tell)`; `tell` hears of each result at once. A connector
+    without one has no points on its simulator. Raises LookupError when it is given a target, and ConnectorError when
+    the target cannot be used.
     """
     module = f"{_package(name)}.live"
     try:
