@@ -49,6 +49,7 @@ docs: $(VENV)/.dev  ## write the generated reference pages again
 connector: $(VENV)/.dev  ## make a new connector: make connector NAME=acme
 	@test -n "$(NAME)" || { echo "Give the connector a name: make connector NAME=acme" >&2; exit 2; }
 	$(BIN)/python tools/new_connector.py $(NAME)
+	@$(MAKE) --no-print-directory setup-dev
 
 # Three locks, versions and hashes only. Each is installed again only after it or pyproject.toml changed.
 $(VENV)/.runtime: requirements.lock pyproject.toml

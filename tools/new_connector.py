@@ -77,7 +77,7 @@ def main() -> int:
         subprocess.run([sys.executable, "-m", "ruff", *command, *files], check=True)
     print("\n".join(str(path.relative_to(ROOT)) for path in written))
     print(f"Run `pytest {written[-1].relative_to(ROOT)}`: it is green. Then make it yours: docs/guides/connector.md.")
-    print("Its entry point is in pyproject.toml: `make setup-dev` installs it for `counterflow connectors list`.")
+    print(f"Its entry point is in pyproject.toml; once it is installed: `counterflow conformance {name}`.")
     return 0
 
 

@@ -119,6 +119,16 @@ class TwoNamesForOneRefund(StripeConnector):
         ]
 
 
+class NamesThePaymentInItsOwnWay(StripeConnector):
+    """Nothing that somebody refunds by hand would be counted against the payment of the sale."""
+
+    async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
+        return [
+            replace(fact, body=replace(fact.body, payment_ref=f"here:payment:{fact.body.payment_ref}"))  # type: ignore[arg-type,union-attr]
+            for fact in await super().fetch(feed, ref)
+        ]
+
+
 class LocalTimes(StripeConnector):
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
         return [replace(fact, seen_at=fact.seen_at.replace(tzinfo=None)) for fact in await super().fetch(feed, ref)]
@@ -257,6 +267,7 @@ MUTANTS = [
     (NewFactIdsEachTime, "what_a_signal_points_at[refunds]"),
     (SaysTheProviderDidIt, "a_paid_leg_is_told_as_ours[refunds]"),
     (TwoNamesForOneRefund, "a_paid_leg_is_told_as_ours[refunds]"),
+    (NamesThePaymentInItsOwnWay, "a_paid_leg_is_told_as_ours[refunds]"),
     (LocalTimes, "what_a_signal_points_at[refunds]"),
     (FindsNothing, "find_tells_what_send_did[PayLeg]"),
     (FindsAnything, "find_tells_what_send_did[PayLeg]"),

@@ -1,6 +1,7 @@
 """A connector that the scaffold wrote passes the kit before anybody has touched it."""
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -75,3 +76,12 @@ def test_nothing_is_overwritten_and_a_strange_name_is_refused(root: Path) -> Non
     for name in ("Acme", "a", "../x", "9lives", "with-dash"):
         with pytest.raises(ValueError, match="lower-case letters"):
             new_connector.scaffold(name, root)
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
+def test_make_installs_the_entry_point_that_it_wrote() -> None:
+    """Otherwise `counterflow conformance NAME`, the next thing to do, says that there is no such connector."""
+    command = ["make", "-n", "connector", "NAME=acme_pay"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    _, wrote, after = said.partition("tools/new_connector.py acme_pay\n")
+    assert wrote and "setup-dev" in after

@@ -26,7 +26,6 @@ from counterflow.core.ids import make_id
 from counterflow.sdk.connector import Connector, Delivery, Signal
 from counterflow.sdk.outcomes import Conflict, Done, Rejected, UnknownOutcome
 from counterflow.sdk.simulator import Doc, World, with_sim
-from counterflow.sdk.testing import CONNECTION
 from counterflow.sdk.testing.check import cases
 from counterflow.sdk.testing.conformance import ConnectorConformance
 from tests.connectors.stripe.strict import Strict
@@ -56,7 +55,7 @@ def pay(upstream: str, amount: int, currency: str) -> str:
 def refunds_of(upstream: str, effect: Effect) -> list[Doc]:
     """The refunds that localstripe itself holds under our key: the truth, past the proxy."""
     assert isinstance(effect.command, PayLeg)
-    intent = effect.command.payment_ref.rpartition(":")[2]
+    intent = effect.command.payment_ref
     answer = httpx2.get(f"{upstream}/v1/refunds?payment_intent={intent}&limit=100", headers=KEY, verify=False).json()
     return [doc for doc in answer["data"] if doc["metadata"].get("counterflow_key") == effect.effect_id]
 
@@ -92,10 +91,9 @@ class LocalHarness(conformance.Harness):
         return refund["amount"], refund["currency"].upper()
 
     def leg(self, payment: str, amount_minor: int, currency: str) -> Effect:
-        ref, rows = f"{CONNECTION}:payment:{payment}", (AllocationRow("line-1", "goods", amount_minor),)
-        intent = make_id("ri", ref)
+        rows, intent = (AllocationRow("line-1", "goods", amount_minor),), make_id("ri", payment)
         return self.effect(
-            PayLeg(make_id("rl", ref), intent, "card", ref, "shop:order:1", "r:1", amount_minor, currency, rows)
+            PayLeg(make_id("rl", payment), intent, "card", payment, "shop:order:1", "r:1", amount_minor, currency, rows)
         )
 
 
@@ -144,7 +142,7 @@ class Both:
         """What our connector sends, as the library's parameters."""
         assert isinstance(effect.command, PayLeg)
         metadata = {"counterflow_key": effect.effect_id, "case": effect.owner, "leg": effect.command.leg_id}
-        intent = effect.command.payment_ref.rpartition(":")[2]
+        intent = effect.command.payment_ref
         return {"payment_intent": intent, "amount": effect.command.amount_minor, "metadata": metadata}
 
 
@@ -359,7 +357,7 @@ async def test_our_simulator_has_the_shapes_of_localstripe(harness_class: type[L
     for name, harness in (("theirs", theirs), ("ours", ours)):
         effect = await harness.sample("PayLeg")
         assert isinstance(effect.command, PayLeg)
-        intent = effect.command.payment_ref.rpartition(":")[2]
+        intent = effect.command.payment_ref
         transport = httpx2.ASGITransport(harness.app)
         async with httpx2.AsyncClient(transport=transport, base_url="http://stripe.test", headers=KEY) as http:
             key = {"Idempotency-Key": effect.effect_id}

@@ -62,7 +62,7 @@ class AcmeConnector:
 
     async def _pay(self, effect: Effect, leg: PayLeg) -> Outcome:
         body = {
-            "payment": leg.payment_ref.rpartition(":")[2],
+            "payment": leg.payment_ref,  # Acme's own id, as the sale has it
             "amount": leg.amount_minor,
             "currency": leg.currency,
             "reference": effect.effect_id,  # what `find` searches for

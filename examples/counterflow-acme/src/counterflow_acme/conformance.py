@@ -6,7 +6,6 @@ from counterflow.core.effects import AllocationRow, Effect, PayLeg
 from counterflow.sdk import signed_json, testing
 from counterflow.sdk.connector import Delivery
 from counterflow.sdk.simulator import Doc, World
-from counterflow.sdk.testing import CONNECTION
 from counterflow_acme import connector
 from counterflow_acme.simulator import SECRET, TOKEN, create_app
 
@@ -20,10 +19,9 @@ class Harness(testing.Harness):
         return create_app(world, webhook_url)
 
     async def sample(self, kind: str, currency: str = "EUR", amount_minor: int = 19_90) -> Effect:
-        payment = await self.act("pay", amount=amount_minor, currency=currency)
-        ref = f"{CONNECTION}:payment:{payment['id']}"
+        payment = str((await self.act("pay", amount=amount_minor, currency=currency))["id"])
         rows = (AllocationRow("line-1", "goods", amount_minor),)
-        return self.effect(PayLeg("rl_1", "ri_1", "pay_later", ref, "o:1", "r:1", amount_minor, currency, rows))
+        return self.effect(PayLeg("rl_1", "ri_1", "pay_later", payment, "o:1", "r:1", amount_minor, currency, rows))
 
     async def applied(self, effect: Effect) -> int:
         return len(self._refunds(effect))

@@ -33,9 +33,10 @@ def refund_body(connection: str, refund: Fields) -> RefundReported:
 def refund_outcome(connection: str, refund: Fields, command: PayLeg) -> Outcome:
     """What a refund says of our command. Raises Malformed if it is not what we asked for."""
     body = refund_body(connection, refund)
-    if (body.amount_minor, body.currency) != (command.amount_minor, command.currency):
-        shown = Money(body.currency, body.amount_minor)
-        raise Malformed(f"{body.refund_ref} is {shown}, another amount was asked for: compare both before paying more")
+    asked = (command.amount_minor, command.currency, command.payment_ref)
+    if (body.amount_minor, body.currency, body.payment_ref) != asked:
+        shown = f"{Money(body.currency, body.amount_minor)} of {body.payment_ref}"
+        raise Malformed(f"{body.refund_ref} is {shown}, asked for was another: compare both before paying more")
     if body.status == "failed":
         return Rejected(f"{body.refund_ref} bounced: pay another way", code="bounced")
     return (Done if body.status == "succeeded" else Accepted)(body.refund_ref, (("status", body.status),))

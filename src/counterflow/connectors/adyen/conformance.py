@@ -24,7 +24,6 @@ from counterflow.core.ids import make_id
 from counterflow.sdk import testing
 from counterflow.sdk.connector import Delivery, Maker
 from counterflow.sdk.simulator import Doc, World
-from counterflow.sdk.testing import CONNECTION
 from counterflow.sdk.testing.harness import File
 
 
@@ -120,12 +119,9 @@ class Harness(testing.Harness):
         return "here:batch:999"
 
     def _leg(self, payment: str, amount_minor: int, currency: str) -> Effect:
-        ref = f"{CONNECTION}:payment:{payment}"
         rows = (AllocationRow("line-1", "goods", amount_minor),)
-        intent = make_id("ri", ref)
-        command = PayLeg(
-            make_id("rl", ref), intent, "card", ref, "shop:order:1", "shop:return:1", amount_minor, currency, rows
-        )
+        leg, intent = make_id("rl", payment), make_id("ri", payment)
+        command = PayLeg(leg, intent, "card", payment, "shop:order:1", "shop:return:1", amount_minor, currency, rows)
         return self.effect(command)
 
     def _refunds(self, effect: Effect) -> list[Doc]:

@@ -13,7 +13,6 @@ from counterflow.core.ids import make_id
 from counterflow.sdk import testing
 from counterflow.sdk.connector import Delivery, Maker
 from counterflow.sdk.simulator import Doc, World
-from counterflow.sdk.testing import CONNECTION
 
 
 class Harness(testing.Harness):
@@ -69,8 +68,7 @@ class Harness(testing.Harness):
         return {"refunds": "re_none", "payouts": "po_none", "disputes": "dp_none"}[feed]
 
     async def _leg(self, amount_minor: int, currency: str, paid: int) -> Effect:
-        payment = await self.act("pay", amount_minor=to_stripe(paid, currency), currency=currency)
-        ref = f"{CONNECTION}:payment:{payment['payment_intent']}"
+        ref = (await self.act("pay", amount_minor=to_stripe(paid, currency), currency=currency))["payment_intent"]
         rows = (AllocationRow("line-1", "goods", amount_minor),)
         intent = make_id("ri", ref)
         command = PayLeg(

@@ -179,7 +179,8 @@ def _package(name: str) -> str:
     found = entry_points(group="counterflow.connectors", name=name)
     if not found:
         known = ", ".join(sorted(point.name for point in entry_points(group="counterflow.connectors")))
-        raise LookupError(f"no connector {name!r} is installed: use one of {known}")
+        install = "install yours: `make setup-dev` in this repository, else `pip install -e .` where its entry point is"
+        raise LookupError(f"no connector {name!r} is installed: use one of {known}, or {install}")
     return next(iter(found)).module
 
 

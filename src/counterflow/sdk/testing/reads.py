@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from counterflow.core.effects import PayLeg
-from counterflow.core.facts import ORIGINS, Fact, RefundReported
+from counterflow.core.effects import PayLeg, ReadSale
+from counterflow.core.facts import ORIGINS, Fact, RefundReported, ReturnRequested, SaleRecorded
+from counterflow.core.policy.vocabulary import REASONS
+from counterflow.core.sale import Sale
 from counterflow.sdk.connector import Page, Signal
 from counterflow.sdk.outcomes import ConnectorError
 from counterflow.sdk.testing.check import Skipped, check, connector, feeds
@@ -59,6 +61,14 @@ def sound(harness: Harness, found: Sequence[Item]) -> None:
             assert at.utcoffset() == timedelta(0), f"{where}: instants are aware and UTC"
         for name in ("amount_minor", "net_minor"):
             assert isinstance(getattr(item.body, name, 0), int), f"{where}: {name} is an integer of minor units"
+
+
+async def told(harness: Harness, feed: str) -> list[Fact]:
+    """All facts of a feed: what its signals point at is fetched."""
+    found: list[Fact] = []
+    for item in items(await pages(harness, feed)):
+        found += await harness.connector.fetch(item.feed, item.ref) if isinstance(item, Signal) else [item]
+    return found
 
 
 def told_as(found: Sequence[Item]) -> set[str]:
@@ -165,18 +175,44 @@ async def a_paid_leg_is_told_as_ours(harness: Harness, feed: str) -> None:
     effect = await harness.sample("PayLeg")
     sent = await attempt(harness, effect)
     await harness.ripen()
-    found: list[Fact] = []
-    for item in items(await pages(harness, feed)):
-        found += await harness.connector.fetch(item.feed, item.ref) if isinstance(item, Signal) else [item]
+    found = await told(harness, feed)
     mine = [fact for fact in found if fact.refs[0] == f"effect:{effect.effect_id}"]
-    told = [(fact, fact.body) for fact in mine if isinstance(fact.body, RefundReported)]
-    assert told, "no RefundReported has our effect as its first reference"
+    reports = [(fact, fact.body) for fact in mine if isinstance(fact.body, RefundReported)]
+    assert reports, "no RefundReported has our effect as its first reference"
     paid = effect.command
     assert isinstance(paid, PayLeg)
-    for fact, body in told:
+    for fact, body in reports:
         assert (fact.origin, body.key) == ("ours", effect.effect_id), "its origin and key do not say that it is ours"
         assert body.refund_ref == getattr(sent, "ref", ""), "the fact and the outcome name the refund differently"
         assert (body.amount_minor, body.currency) == (paid.amount_minor, paid.currency), "the amounts differ"
+        named = f"the leg names the payment {paid.payment_ref!r}, the fact {body.payment_ref!r}"
+        assert body.payment_ref == paid.payment_ref, f"{named}: both are its id as the sale has it"
+
+
+@check(16, lambda manifest: ["ReadSale"] if "ReadSale" in manifest.commands else [])
+async def a_sale_is_told_by_its_name(harness: Harness, kind: str) -> None:
+    """ReadSale answers with the SaleRecorded that it asked for, known first of all by that reference."""
+    effect = await harness.sample(kind)
+    assert isinstance(effect.command, ReadSale)
+    await _sale(harness, effect.command.order_ref)
+
+
+@check(16, lambda manifest: ["returns"] if "ReadSale" in manifest.commands and manifest.feed("returns") else [])
+async def a_return_is_told_over_its_sale(harness: Harness, feed: str) -> None:
+    """A return is a ReturnRequested, known by its own reference; it names lines that its sale has."""
+    name = await harness.happen(feed)
+    found = [fact for fact in await told(harness, feed) if isinstance(fact.body, ReturnRequested)]
+    mine = [(fact, fact.body) for fact in found if any(ref.endswith(name) for ref in fact.refs)]
+    assert mine, f"no ReturnRequested tells of {name}: without it nothing is ever returned"
+    for fact, body in mine:
+        assert isinstance(body, ReturnRequested)
+        assert body.return_ref in fact.refs, f"its references {fact.refs} lack its own, {body.return_ref!r}"
+        sale = await _sale(harness, body.sale_ref)
+        assert body.lines, "it asks for no line"
+        for line in body.lines:
+            assert sale.line(line.line_ref) is not None, f"its sale has no line {line.line_ref!r}"
+            words = "map their words to the policy's, and what you do not know to 'other'"
+            assert line.reason in REASONS, f"the reason {line.reason!r} is none of the policy's: {words}"
 
 
 @check(1, feeds)
@@ -219,6 +255,16 @@ async def doctor_tells(harness: Harness, _: str) -> None:
     harness.world.clear_faults()
     if harness.manifest.secret_fields and harness.network.requests:
         assert any(not fine and what_to_do for _, fine, what_to_do in bad), "a refused credential went unnoticed"
+
+
+async def _sale(harness: Harness, ref: str) -> Sale:
+    """The sale that ReadSale answers with for this reference."""
+    answer = await attempt(harness, harness.effect(ReadSale(ref)))
+    found = [fact for fact in getattr(answer, "facts", ()) if isinstance(fact.body, SaleRecorded)]
+    sales = {fact.refs[0]: fact.body.sale for fact in found if isinstance(fact.body, SaleRecorded)}
+    assert ref in sales, f"ReadSale({ref!r}) gave {word(answer)} with SaleRecorded of {list(sales)}: {answer}"
+    assert sales[ref].sale_ref == ref, f"the sale calls itself {sales[ref].sale_ref!r}, its reference is {ref!r}"
+    return sales[ref]
 
 
 async def _fails(harness: Harness, feed: str, ref: str = "") -> str:
