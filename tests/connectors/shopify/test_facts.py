@@ -107,6 +107,26 @@ async def test_store_credit_is_chosen_by_a_tag():
     assert (await requested(shop, ret)).lines[0].remedy == "store_credit"
 
 
+@pytest.mark.parametrize(
+    ("act", "more"),
+    [("customer_picks", {"remedy": "store_credit"}), ("approve_return", {})],
+)
+async def test_what_follows_within_the_second_of_the_request_is_newer_than_it(act: str, more: dict[str, str]):
+    shop = Shop()
+    ret = await shop.request(await shop.place(SHIRT), "SHIRT")
+    first = await requested(shop, ret)
+    asked = shop.world.get("orders", ret["order_id"])
+    assert asked is not None
+    before = asked["updated_at"]
+    await shop.act(act, **{"return": ret["name"]}, **more)
+    changed = shop.world.get("orders", ret["order_id"])
+    assert changed is not None
+    with shop.world.tx():
+        shop.world.put("orders", changed["id"], {**changed, "updated_at": before})
+    second = await requested(shop, ret)
+    assert second != first and second.version > first.version  # the same version would be taken for a repetition
+
+
 async def test_a_part_of_a_kit_comes_back():
     shop = Shop()
     parts = [{"sku": "MUG", "unit_price_minor": 10_00}, {"sku": "PLATE", "unit_price_minor": 14_00}]

@@ -191,11 +191,13 @@ class Mapper:
         at = ret["createdAt"]
         key = opening_key(ret["returnLineItems"]["nodes"])
         opened = (f"effect:{key}",) if key else ()  # by us: known before we have the answer to our call
+        # a pick or an answer may share the request's second
+        progress = len(ret["exchangeLineItems"]["nodes"]) + bool(_remedy(order)) + (ret["status"] != "REQUESTED")
         request = ReturnRequested(
             return_ref=ref,
             sale_ref=sale_ref(self.connection, order["id"]),
             lines=tuple(self._requested(ret, order, variants)),
-            version=version(order["updatedAt"], len(ret["exchangeLineItems"]["nodes"])),
+            version=version(order["updatedAt"], progress),
             rma_number=ret["name"],
             authorised_by_channel=ret["status"] in ("OPEN", "CLOSED") and not ours["approve"],
             key=key,
@@ -222,7 +224,7 @@ class Mapper:
         known = line_refs(order)
         rows = [row for row in ret["returnLineItems"]["nodes"] if row.get("fulfillmentLineItem")]
         picks = _pair([int(row["quantity"]) for row in rows], ret["exchangeLineItems"]["nodes"])
-        chosen = next((tag.partition(":")[2] for tag in order["tags"] if tag.startswith("remedy:")), "")
+        chosen = _remedy(order)
         sale = sale_of(order, self.config, self.connection)
         merged: dict[tuple[str, str], RequestedLine] = {}
         for row, pick in zip(rows, picks, strict=True):
@@ -275,6 +277,11 @@ class Mapper:
         """The envelope of one body, from Shopify's id, version and time of what it tells."""
         id_ = fact_id(self.connection, type(body).__name__, their_id, version)
         return Fact(id_, self.connection, instant(at), now, refs, body, origin, adapter=MANIFEST.version)
+
+
+def _remedy(order: Json) -> str:
+    """What the shopper chose instead of money, by the tag `remedy:...` of the shop's portal; empty if nothing."""
+    return next((tag.partition(":")[2] for tag in order["tags"] if tag.startswith("remedy:")), "")
 
 
 def _states(order: Json, since: str, pieces: int, only: set[str] | None = None) -> Iterable[tuple[str, str]]:
