@@ -8,7 +8,7 @@ from counterflow.engine.parked import By, resume_connection
 from counterflow.sdk.connector import Page, Signal
 from counterflow.sdk.http import Transport, json_of
 from counterflow.sdk.manifest import Feed
-from counterflow.sdk.outcomes import AuthFailed, Transient
+from counterflow.sdk.outcomes import AuthFailed, MissingRight, Transient
 from counterflow.store import cursors
 from tests.engine.toy import FakePsp, a_world, goodwill, request
 
@@ -132,3 +132,27 @@ async def test_refused_credentials_stop_the_sweep_until_somebody_resumes_the_con
         async with world.pool.connection() as conn:
             await resume_connection(conn, "psp", By("bob", "installed again"), world.clock())
         assert await puller(world).pull_if_due() == 1
+
+
+@pytest.mark.once("it counts the pages that are asked for")
+async def test_a_right_that_one_list_needs_stops_no_other_work_of_the_connection(fresh_database, monkeypatch):
+    """A token without the scope for payouts kept refunds from going out."""
+    async with a_world(fresh_database, FakePsp(pages={"": Page((request("R1"),), "c1", False)})) as world:
+        asked = []
+
+        async def not_allowed(feed, cursor):
+            asked.append(cursor)
+            raise MissingRight("403: give the token the scope read_payouts")
+
+        with monkeypatch.context() as gone:
+            gone.setattr(world.psp, "pull", not_allowed)
+            await puller(world).pull_if_due()
+            await world.later(60)
+            await puller(world).pull_if_due()
+        assert asked == [""], "a person has to do something: asking every thirty seconds helps nobody"
+        kind, message = await world.one("SELECT kind, message FROM exceptions")
+        assert kind == "feed_failed" and "read_payouts" in message and "every 900 s" in message
+        assert await world.one("SELECT circuit FROM connections WHERE name = 'psp'") == "closed"
+        await world.later(900)
+        assert await puller(world).pull_if_due() == 1
+        assert await world.one("SELECT status FROM exceptions") == "withdrawn"

@@ -10,7 +10,7 @@ from counterflow.intake.accept import accept, look, split
 from counterflow.sdk.connector import Clock, Connector
 from counterflow.sdk.http import hearing
 from counterflow.sdk.manifest import Feed
-from counterflow.sdk.outcomes import ConnectorError
+from counterflow.sdk.outcomes import ConnectorError, MissingRight
 from counterflow.store import connections, cursors, deliveries, exceptions
 from counterflow.store.exceptions import Raised
 from counterflow.store.pool import Pool
@@ -18,6 +18,7 @@ from counterflow.store.pool import Pool
 HOLD_SECONDS = 120.0  # a worker that dies while pulling is followed after this
 PAGES_MOST = 1000  # one sweep; the next one goes on from the cursor
 FAILED_SECONDS = 30.0
+NOT_ALLOWED_SECONDS = 900.0  # a person has to give us a right
 
 
 @dataclass(slots=True)
@@ -34,7 +35,8 @@ class FeedPuller:
     async def pull_if_due(self) -> int:
         """Facts and signals that were new; 0 when it was not due, is stopped, or the other side did not answer.
 
-        Refused credentials stop the connection, as any refused call does: nothing is asked until it is resumed.
+        Refused credentials stop the connection, as any refused call does: nothing is asked until it is resumed. A right
+        that is missing for one list stops that list alone: refunds do not wait for a scope that only payouts need.
         """
         now = self.clock()
         held_until = now + timedelta(seconds=HOLD_SECONDS)
@@ -47,8 +49,9 @@ class FeedPuller:
             try:
                 found = await self.pull()
             except ConnectorError as error:
-                message, again, drifted = f"{error.word}: {error.message}", FAILED_SECONDS, error.word == "malformed"
-                refused = error.message if error.word == "auth_failed" else ""
+                message, drifted = f"{error.word}: {error.message}", error.word == "malformed"
+                again = NOT_ALLOWED_SECONDS if isinstance(error, MissingRight) else FAILED_SECONDS
+                refused = error.message if error.word == "auth_failed" and not isinstance(error, MissingRight) else ""
             except Exception as error:  # a bug of the connector stops its feed, not the worker
                 message, again, drifted = (
                     f"{type(error).__name__}: {error}"[:500],
@@ -66,7 +69,7 @@ class FeedPuller:
                 await connections.set_circuit(conn, self.name, "stopped", reason=refused)
                 await exceptions.put(conn, [auth_exception(self.name, refused, now)])
             elif message:
-                await exceptions.put(conn, [self._failed(f"{message}{where_raw(kept)}", now)])
+                await exceptions.put(conn, [self._failed(f"{message}{where_raw(kept)}", now, again)])
             else:
                 await exceptions.end(conn, {self._failed("", now).exception_id: ""}, now)
                 if self.warning:
@@ -75,7 +78,7 @@ class FeedPuller:
                     await exceptions.end(conn, {self._warned(now).exception_id: ""}, now)
         return found
 
-    def _failed(self, message: str, now: datetime) -> Raised:
+    def _failed(self, message: str, now: datetime, again: float = FAILED_SECONDS) -> Raised:
         return Raised(
             make_id("ex", "feed_failed", self.name, self.feed.name),
             "feed_failed",
@@ -85,7 +88,7 @@ class FeedPuller:
             now,
             now + timedelta(hours=4),
             f"The sweep of {self.feed.name} at {self.name} fails ({message}). It is tried again every "
-            f"{FAILED_SECONDS:.0f} s and loses nothing; look at the connection if it does not end by itself",
+            f"{again:.0f} s and loses nothing; look at the connection if it does not end by itself",
         )
 
     def _warned(self, now: datetime) -> Raised:

@@ -4,8 +4,9 @@
 
     not sent (refused, DNS, TLS, proxy, pool)       Transient
     sent, no or half an answer; 5xx                 UnknownOutcome for a write, Transient for a read
-    answered by status                              401 403 AuthFailed, 404 410 NotFound, 409 412 Conflict,
-                                                    429 RateLimited, 408 425 and 503 with Retry-After Transient,
+    answered by status                              401 AuthFailed, 403 MissingRight, 404 410 NotFound,
+                                                    409 412 Conflict, 429 RateLimited,
+                                                    408 425 and 503 with Retry-After Transient,
                                                     every other 3xx and 4xx Rejected
 
 What a vendor means by its own codes is a table of the connector: `raise_for(..., words={"lock_timeout": RateLimited})`.
@@ -27,6 +28,7 @@ from counterflow.sdk.outcomes import (
     Conflict,
     ConnectorError,
     Malformed,
+    MissingRight,
     NotFound,
     RateLimited,
     Rejected,
@@ -45,7 +47,7 @@ _BEFORE_SEND = (
 )
 _BY_STATUS: dict[int, type[ConnectorError]] = {
     401: AuthFailed,
-    403: AuthFailed,
+    403: MissingRight,
     404: NotFound,
     408: Transient,
     409: Conflict,
@@ -209,7 +211,9 @@ def classify(
     word = (words or {}).get(code) or _by_status(response, write)
     if issubclass(word, RateLimited):
         return word(text, retry_after=retry_after(response), code=code)
-    if word is AuthFailed:
+    if word is MissingRight:
+        text = f"{status}: {text}. Give the connection's credentials this right"
+    elif word is AuthFailed:
         text = f"{status}: {text}. Check the connection's credentials"
     elif status < 400:
         text = f"answered {status}, a redirect: check the connection's address"

@@ -77,9 +77,13 @@ class Conflict(ConnectorError):
 
 
 class AuthFailed(ConnectorError):
-    """Not applied (401, 403, bad signature): refreshed once, then the connection stops and someone is told."""
+    """Not applied (401, bad signature): refreshed once, then the connection stops and someone is told."""
 
     word = "auth_failed"
+
+
+class MissingRight(AuthFailed):
+    """Not applied (403, no scope): we are known, but not allowed this. A feed stops alone, a write as `AuthFailed`."""
 
 
 class NotFound(ConnectorError):

@@ -19,9 +19,9 @@ from counterflow.core.effects import (
 from counterflow.core.facts import RefundReported, ReplacementMoved, SaleRecorded
 from counterflow.sdk.outcomes import (
     Accepted,
-    AuthFailed,
     Conflict,
     Done,
+    MissingRight,
     Outcome,
     RateLimited,
     Rejected,
@@ -362,7 +362,7 @@ async def test_a_missing_scope_stops_the_connection():
     effect = await shop.sample("ReadSale")
     shop.world.fault("access_denied", match="order")
     outcome = await send(shop, effect)
-    assert isinstance(outcome, AuthFailed) and "access scope" in outcome.message
+    assert isinstance(outcome, MissingRight) and "access scope" in outcome.message
 
 
 async def test_check_says_what_is_wrong():

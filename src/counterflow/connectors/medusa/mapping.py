@@ -1,7 +1,6 @@
 """The shop's orders, returns and payments -> facts. Pure; `now` is when we learned it.
 
-A fact's references find its case, the strongest first, so a return is known by itself alone: by its order it would be
-taken for a part of an older case over the same order.
+A fact's references find its case, the strongest first; a return is known by itself alone: an order may have several.
 """
 
 import re

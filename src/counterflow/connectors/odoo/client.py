@@ -12,7 +12,7 @@ from typing import Any
 from counterflow.connectors.odoo.procedure import CONFLICT, MODULE, table
 from counterflow.connectors.odoo.wires import Access, Wire, version_of, wire_of
 from counterflow.sdk.http import Transport, redact
-from counterflow.sdk.outcomes import AuthFailed, Malformed, Rejected, Transient, UnknownOutcome
+from counterflow.sdk.outcomes import Malformed, MissingRight, Rejected, Transient, UnknownOutcome
 
 _FORBIDDEN = "You are not allowed to"
 _LOAD_TRIES = 4
@@ -112,7 +112,7 @@ class Client:
         if all(ids):
             return ids
         if _FORBIDDEN in said:
-            raise AuthFailed(f"{redact(said)}. Give the integration user the group, then resume the connection")
+            raise MissingRight(f"{redact(said)}. Give the integration user the group, then resume the connection")
         raise Rejected(f"Odoo does not take the {model}: {redact(said)}", code="load")
 
     async def _call(self, model: str, method: str, body: dict[str, Any], *, write: bool) -> Any:

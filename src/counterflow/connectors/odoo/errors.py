@@ -1,6 +1,14 @@
 """Odoo's error classes in the eight words. Both APIs name the Python class; only JSON-2 also has a status for it."""
 
-from counterflow.sdk.outcomes import AuthFailed, ConnectorError, NotFound, Rejected, Transient, UnknownOutcome
+from counterflow.sdk.outcomes import (
+    AuthFailed,
+    ConnectorError,
+    MissingRight,
+    NotFound,
+    Rejected,
+    Transient,
+    UnknownOutcome,
+)
 
 _STATUS = {"AccessDenied": 401, "AccessError": 403, "MissingError": 404, "LockError": 409}
 _ABSENT = ("doesn't exist", "does not exist")  # how the older API says that there is no such model or method
@@ -16,7 +24,7 @@ def error_of(name: str, message: str, *, write: bool, status: int = 0) -> Connec
     if status == 401:
         return AuthFailed(f"{message}. The API key is wrong, revoked or expired: make a new one", code=kind)
     if status == 403:
-        return AuthFailed(f"{message}. Give the integration user the right, then resume the connection", code=kind)
+        return MissingRight(f"{message}. Give the integration user the right, then resume the connection", code=kind)
     if kind == "MissingError":
         return NotFound(f"{message}. It was deleted in Odoo", code=kind)
     if status == 409 or kind == "SerializationFailure":

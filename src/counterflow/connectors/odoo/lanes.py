@@ -10,7 +10,7 @@ from typing import Any
 from counterflow.connectors.odoo.procedure import QUIET, READING, advance, carry_out
 from counterflow.connectors.odoo.session import Odoo, done
 from counterflow.connectors.odoo.turnstile import CUSTOMERS, Key, stock
-from counterflow.sdk.outcomes import AuthFailed, NotFound, Outcome, Rejected
+from counterflow.sdk.outcomes import MissingRight, NotFound, Outcome, Rejected
 
 Operation = dict[str, Any]
 _FORBIDDEN = "You are not allowed to"
@@ -67,5 +67,5 @@ def _outcome(odoo: Odoo, said: dict[str, Any]) -> Outcome:
         return done(odoo.ref(model, *ids), **values)
     code, message, field = said["refused"]
     if _FORBIDDEN in message:
-        return AuthFailed(f"{message}. Give the integration user the group, then resume the connection")
+        return MissingRight(f"{message}. Give the integration user the group, then resume the connection")
     return Rejected(message, code=code, field=field)

@@ -23,6 +23,7 @@ from counterflow.sdk.outcomes import (
     Conflict,
     ConnectorError,
     Malformed,
+    MissingRight,
     NotFound,
     RateLimited,
     Rejected,
@@ -36,7 +37,7 @@ _NAME = re.compile(r"(?:query|mutation) (\w+)")
 _FIRST_COST = 20.0  # points, until the shop has told what a document really costs
 
 _ERRORS: dict[str, type[ConnectorError]] = {
-    "ACCESS_DENIED": AuthFailed,
+    "ACCESS_DENIED": MissingRight,
     "MAX_COST_EXCEEDED": Rejected,
     "BAD_REQUEST": Rejected,
     "SHOP_INACTIVE": AuthFailed,
@@ -143,7 +144,7 @@ def _error(body: Json, data: Any, write: bool) -> ConnectorError:
     if word is None and data is not None and any(value is not None for value in data.values()):
         return _lost(write, f"answered in part: {text}")
     word = word or Rejected
-    if word is AuthFailed:
+    if issubclass(word, AuthFailed):
         text = f"{text} Give the app the access scope, or install it again"
     return word(text, code=code or "graphql", field=".".join(map(str, first.get("path") or ())))
 
