@@ -1,5 +1,6 @@
 """What Odoo 18 does otherwise, found on a running one and simulated; the connector copes with it in test_verbs.py."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from counterflow.connectors.odoo.client import Document
 from counterflow.core.effects import StockItem
 from counterflow.sdk.outcomes import Rejected
+from counterflow.sdk.simulator import Clock
 from tests.connectors.odoo.lane import Lane, lane, move, receive
 
 
@@ -131,3 +133,34 @@ async def test_the_lots_of_a_transfer_survive_whatever_call_is_lost(fault: str, 
         quarantine = await odoo.connector.odoo.names.id("stock.location", "WH/Quarantine")
         assert {row["location_id"]: row["quantity"] for row in held}[quarantine] == 1
         assert await odoo.stock("CREAM", "WH/Refurbish") == 2
+
+
+class Still(Clock):
+    """Stands until it is moved."""
+
+    def __init__(self, instant: datetime) -> None:
+        super().__init__()
+        self.instant = instant
+
+    def now(self) -> datetime:
+        return self.instant
+
+
+@pytest.mark.parametrize(("version", "held_at"), [("19.0", 6.0), ("18.0", 5.998)])
+async def test_what_comes_in_within_the_second_of_a_new_cost_is_held_at_it_in_19(version: str, held_at: float) -> None:
+    async with lane(version) as odoo:
+        assert odoo.world is not None
+        number = await odoo.sale(("MUG", 2))  # 998 are left, and these have left at 4.00
+        clock = odoo.world.clock = Still(odoo.world.now() + timedelta(hours=1))
+        ((mug),) = await odoo.rows("product.product", [["default_code", "=", "MUG"]], "id")
+        await odoo.call("product.product/write", ids=[mug["id"]], vals={"standard_price": 6.0})
+
+        async def cost() -> float:
+            ((row),) = await odoo.rows("product.product", [["id", "=", mug["id"]]], "standard_price")
+            return round(float(row["standard_price"]), 4)
+
+        await odoo.done(receive(number, StockItem("MUG", 1, "l1")))
+        assert await cost() == held_at
+        clock.instant += timedelta(seconds=1)
+        await odoo.done(receive(number, StockItem("MUG", 1, "l1"), subject="2"))
+        assert await cost() == held_at - 0.002

@@ -93,6 +93,8 @@ class Product(Model):
 
     def before_write(self, rec: Rec, vals: Vals) -> Vals:
         self._barcode(rec.env, vals, rec.id)
+        if vals.get("standard_price", rec.standard_price) != rec.standard_price:
+            vals["_cost_set"] = rec.env.stamp
         return vals
 
     def _barcode(self, env: Env, vals: Vals, id: int) -> None:
