@@ -228,6 +228,7 @@ class RefundReported:
     tender: str = "card"
     line_refs: tuple[str, ...] = ()  # where the channel says which lines were meant
     acquirer_ref: str = ""  # ARN
+    place: str = ""  # of ours, where it was paid over a counter
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,6 +108,7 @@ class Sale:
     version: int = 0
     root_delivered_at: datetime | None = None  # of the first sale of a chain: its window counts (edge case 67)
     standard_shipping_minor: int | None = None  # cheapest delivery offered, tax included; None: what was paid (case 14)
+    place: str = ""  # of ours, where it was sold over a counter
 
     @property
     def root(self) -> str:

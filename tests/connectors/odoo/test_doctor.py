@@ -53,6 +53,13 @@ async def test_repair_orders_need_their_app_and_their_right() -> None:
         assert [what for what, fine, _ in await odoo.connector.check() if not fine] == ["app Repairs"]
 
 
+async def test_reading_tills_needs_its_right() -> None:
+    async with lane(api_key="odoo-minimal-key", login="minimal", points_of_sale=["Till 1"]) as odoo:
+        wrong = {what: move for what, fine, move in await odoo.connector.check() if not fine}
+        assert wrong["may not read pos.config"] == "add the user to the group Point of Sale / User"
+        assert "Point of Sale/User" in wrong["tills"]
+
+
 async def test_a_write_off_location_below_a_warehouse_and_a_user_without_an_address_are_told() -> None:
     async with lane("18.0") as odoo:
         ((user),) = await odoo.rows("res.users", [["login", "=", "integration"]], "partner_id")

@@ -147,6 +147,10 @@ def test_a_store_may_have_another_name_with_us(till: Till):
     for name, place in (("Berlin Mitte", "store-1"), ("Ulm", "Ulm")):
         (fact,) = told(till, "return.received", {**RECEIVED, "store": name}, pos)
         assert isinstance(fact.body, ItemsReceived) and fact.body.place == place
+        (fact,) = told(till, "refund.paid", {**REFUND, "store": name}, pos)
+        assert isinstance(fact.body, RefundReported) and fact.body.place == place
+        (fact,) = told(till, "sale.recorded", {"sale_id": "S-1", "currency": "EUR", "lines": [], "store": name}, pos)
+        assert isinstance(fact.body, SaleRecorded) and fact.body.sale.place == place
 
 
 async def test_a_cashier_pays_on_his_own_and_a_card_refund_comes_back(till: Till):
@@ -158,13 +162,12 @@ async def test_a_cashier_pays_on_his_own_and_a_card_refund_comes_back(till: Till
     _, first, second = await heard(till)
     ref, order = f"here:refund:{paid['refund_id']}", f"here:order:{sale['sale_id']}"
     payment = f"here:payment:{sale['sale_id']}/card"
-    assert first.body == RefundReported(
-        ref, payment, 5_00, "EUR", "succeeded", 2, tender="card", acquirer_ref="CARD-000001"
+    success = RefundReported(
+        ref, payment, 5_00, "EUR", "succeeded", 2, tender="card", acquirer_ref="CARD-000001", place="store-1"
     )
+    assert first.body == success
     assert first.refs == (ref, order) and first.origin == "store"
-    assert second.body == RefundReported(
-        ref, payment, 5_00, "EUR", "failed", 3, reason="card closed", tender="card", acquirer_ref="CARD-000001"
-    )
+    assert second.body == replace(success, status="failed", version=3, reason="card closed")
 
 
 async def test_our_own_refund_is_told_with_our_key_and_another_programs_key_is_none(till: Till):

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable
 from datetime import timedelta
 
-from counterflow.connectors.odoo import keys, rights
+from counterflow.connectors.odoo import keys, points_of_sale, rights
 from counterflow.connectors.odoo.session import Odoo
 from counterflow.connectors.odoo.wires import OLDEST, major_of
 from counterflow.sdk.outcomes import ConnectorError
@@ -51,6 +51,11 @@ async def check(odoo: Odoo) -> list[Finding]:
     for model, wanted in configured.items():
         for name in sorted(wanted - {""}):
             found.append(await _tried(f"{model.partition('.')[2]} {name}", names.id(model, name)))
+    if config.points_of_sale:
+        try:
+            found += await points_of_sale.check(odoo)
+        except ConnectorError as error:
+            found.append(("tills", False, error.message))
     return found
 
 

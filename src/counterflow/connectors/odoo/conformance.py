@@ -77,6 +77,7 @@ class Harness(testing.Harness):
         with world.tx():
             world.acts["seed_company"]({"currency": "EUR", "provider": {"name": "Provider", "code": "STRIP"}})
             world.acts["seed_products"]({"products": [tee]})
+            world.acts["open_till"]({"till": "Till 1"})
             for model in TOPICS:
                 url = webhook_url.replace("://", f"://odoo:{self.config['webhook_secret']}@")
                 world.acts["add_rule"]({"model": model, "url": url})

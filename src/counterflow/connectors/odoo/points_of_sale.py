@@ -3,6 +3,7 @@
 Read only, by `write_date`, where `points_of_sale` of the connection names a till (the user needs *Point of Sale /
 User*). A refund at such a till has paid the customer, put the goods where that till sells from, and is booked when its
 session closes. So its facts are the refund and the documents that stand for it: nothing is paid, booked or moved again.
+Both name the place: the first of the connection whose warehouse the till sells from, none where there is no such place.
 """
 
 import json
@@ -62,6 +63,19 @@ async def fetch(odoo: Odoo, ref: str) -> list[Fact]:
     return await _facts(odoo, rows)
 
 
+async def check(odoo: Odoo) -> list[tuple[str, bool, str]]:
+    """Whether the tills of the connection are there, and at which place of ours each sells."""
+    named = ["name", "in", list(odoo.config.points_of_sale)]
+    tills = {row["name"]: row["id"] for row in await odoo.client.search("pos.config", [named], ["name"])}
+    places = await _places(odoo, sorted(tills.values()))
+    found = []
+    for name in odoo.config.points_of_sale:
+        fine = bool(places.get(tills.get(name, 0)))
+        move = "add a place with the warehouse that it sells from" if name in tills else "Odoo has no till of that name"
+        found.append((f"till {name}", fine, "" if fine else move))
+    return found
+
+
 async def read_sale(odoo: Odoo, effect: Effect) -> Done:
     """ReadSale: the sale of a till order. Orders of the shop are read in the shop."""
     command = effect.command
@@ -87,6 +101,7 @@ class _Till:
         self.orders: dict[int, Row] = {}  # those that are refunded
         self.origin: dict[int, int] = {}  # refunded line -> its order
         self.names: dict[str, dict[int, Row]] = {}
+        self.places: dict[int, str] = {}  # till -> place
 
     async def look(self, rows: list[Row]) -> None:
         client, ids = self.odoo.client, [row["id"] for row in rows]
@@ -108,6 +123,7 @@ class _Till:
         await self._name("pos.pack.operation.lot", {id for line in lines for id in line["pack_lot_ids"]}, ["lot_name"])
         await self._name("pos.payment.method", methods, ["is_cash_count", "type"])
         await self._name("res.currency", {row["currency_id"] for row in (*rows, *self.orders.values())}, ["name"])
+        self.places = await _places(self.odoo, sorted({row["config_id"] for row in rows}))
 
     async def _name(self, model: str, ids: Iterable[int], fields: list[str]) -> None:
         wanted = sorted(set(ids) - {False})
@@ -130,6 +146,14 @@ class _Till:
 
     def currency(self, order: Row) -> str:
         return str(self.names["res.currency"][order["currency_id"]]["name"])
+
+
+async def _places(odoo: Odoo, tills: list[int]) -> dict[int, str]:
+    """Till -> the place that it sells from, empty without one; of archived ones, too."""
+    warehouse: Row = {"picking_type_id": {"fields": {"warehouse_id": {"fields": {"code": {}}}}}}
+    rows = await odoo.client.ask("pos.config", "web_read", ids=tills, specification=warehouse)
+    places = {entry.warehouse: place for place, entry in reversed(odoo.config.places.items())}
+    return {row["id"]: places.get(row["picking_type_id"]["warehouse_id"]["code"], "") for row in rows}
 
 
 async def _facts(odoo: Odoo, rows: list[Row]) -> list[Fact]:
@@ -191,7 +215,8 @@ def _sale(odoo: Odoo, till: _Till, row: Row) -> Sale:
         delivered_at=at,
         customer_ref=_ref(odoo, "customer", row["partner_id"]) if row["partner_id"] else "",
         order_number=str(row["pos_reference"] or row["id"]),
-        version=int(_at(row["write_date"]).timestamp()),
+        version=_version(row),
+        place=till.places[row["config_id"]],
     )
 
 
@@ -203,29 +228,28 @@ def _refund(odoo: Odoo, till: _Till, row: Row) -> list[Fact]:
     origin = till.orders.get(till.origin[refunded[0]]) if refunded else None
     version = _version(row)
     told: list[Body] = []
-    total = -sum(minor(line["price_subtotal_incl"], currency, document) for line in lines)
-    for payment in till.payments.get(row["id"], []):
-        amount, tender = -minor(payment["amount"], currency, document), till.tender(payment)
-        if amount <= 0 or tender == "pay_later":
-            continue
-        paid = _ref(odoo, "payment", f"{origin['id']}/{tender}") if origin is not None else tender
-        refund = _ref(odoo, "refund", payment["id"])
+    amounts = {
+        payment["id"]: -minor(payment["amount"], currency, document) for payment in till.payments.get(row["id"], ())
+    }
+    paid = [p for p in till.payments.get(row["id"], ()) if amounts[p["id"]] > 0 and till.tender(p) != "pay_later"]
+    for payment in paid:
+        id, tender, amount = payment["id"], till.tender(payment), amounts[payment["id"]]
         told.append(
             RefundReported(
-                refund,
-                paid,
+                _ref(odoo, "refund", id),
+                _ref(odoo, "payment", f"{origin['id']}/{tender}") if origin is not None else tender,
                 amount,
                 currency,
                 "succeeded",
                 version,
                 tender=tender,
                 line_refs=tuple(str(id) for id in refunded),
+                place=till.places[row["config_id"]],
             )
         )
-        booked = odoo.ref("pos.payment", payment["id"])
-        told.append(DocumentMoved(booked, "refund_payment", "posted", version, amount_minor=amount, currency=currency))
-    if told:
-        told.append(DocumentMoved(document, "credit_note", "posted", version, amount_minor=total, currency=currency))
+        note = document if len(paid) == 1 else f"{document}/{id}"  # for each refund the part that it pays
+        for ref, posting in ((odoo.ref("pos.payment", id), "refund_payment"), (note, "credit_note")):
+            told.append(DocumentMoved(ref, posting, "posted", version, amount_minor=amount, currency=currency))
     refs = _order_refs(odoo, origin) if origin is not None else (document,)
     return [_fact(odoo, row, body, refs) for body in told]
 

@@ -71,7 +71,9 @@ async def rights(odoo: Odoo) -> list[Finding]:
 
 
 def needed(config: Config) -> tuple[tuple[str, str, str], ...]:
-    return (*_NEEDED, *((("repair.order", "create", "Inventory / User"),) if config.repair_orders else ()))
+    repairs = (("repair.order", "create", "Inventory / User"),) if config.repair_orders else ()
+    tills = (("pos.config", "read", "Point of Sale / User"),) if config.points_of_sale else ()
+    return (*_NEEDED, *repairs, *tills)
 
 
 async def _may(odoo: Odoo, model: str, operation: str) -> bool:

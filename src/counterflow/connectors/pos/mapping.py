@@ -123,6 +123,7 @@ class Translation:
             reason=data.text("reason", ""),
             tender=data.text("method"),
             acquirer_ref=data.text("reference", ""),
+            place=self._place(data, ""),
         )
         sale = event.ref("order", data.text("sale_id", ""))
         return [event.fact(body, self._refs(event, (), body.refund_ref, sale), "ours" if body.key else "store")]
@@ -164,12 +165,13 @@ class Translation:
             customer_ref=data.text("customer_ref", ""),
             order_number=data.text("order_number", sale_id),
             version=version,
+            place=self._place(data, ""),
         )
 
     # ---- names -------------------------------------------------------------------------------------------------------
 
-    def _place(self, data: Fields) -> str:
-        store = data.text("store")
+    def _place(self, data: Fields, *absent: str) -> str:
+        store = data.text("store", *absent)
         return self._places.get(store, store)
 
     def _by_number(self, data: Fields) -> str:

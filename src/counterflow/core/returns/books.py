@@ -178,6 +178,8 @@ def _payments(work: Work) -> None:
         note = _note_for(work, leg, notes)
         if paid is None and leg.state in LEG_PAID and note is not None and (by_hand := _paid_by_hand(work, leg)):
             booked[leg.leg_id] = by_hand
+        elif paid is None and work.booked_there(leg):
+            continue
         elif paid is None and leg.state in LEG_PAID and note is not None:
             work.plan(
                 PostRefundPayment(

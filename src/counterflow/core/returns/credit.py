@@ -46,7 +46,7 @@ def credit_notes(work: Work) -> None:
         document = _adoptable(work, due)
         if document is not None:
             _adopt(work, document, intent_id, due)
-        else:
+        elif not legs or not all(work.booked_there(leg) for leg in legs):
             _plan(work, intent_id, due, _lines(work, _allocated(work, legs, credited, due)), at)
     _offset(work, noted, credited)
     _unpaid(work, noted, credited)

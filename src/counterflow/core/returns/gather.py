@@ -244,7 +244,9 @@ _BELIEF: dict[type, Callable[[Any], str]] = {
     DispositionExecuted: lambda b: (
         f"{b.quantity} x {b.sku} {b.disposition} {'undone' if b.reversed else 'carried out'}"
     ),
-    RefundReported: lambda b: f"refund {b.refund_ref} of {Money(b.currency, b.amount_minor)} {b.status}",
+    RefundReported: lambda b: (
+        f"refund {b.refund_ref} of {Money(b.currency, b.amount_minor)} {b.status}{b.place and f' at {b.place}'}"
+    ),
     RefundSettled: lambda b: f"refund {b.refund_ref} is in payout {b.payout_ref}",
     PayoutBanked: lambda b: f"payout {b.payout_ref} is on bank line {b.bank_ref}",
     DocumentMoved: lambda b: f"{b.posting.replace('_', ' ')} {b.document_ref} {b.state}",

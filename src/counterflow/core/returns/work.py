@@ -311,6 +311,10 @@ class Work:
         ends = ("done", "discarded")
         return next((each for each in reversed(self.outcomes.get(effect, ())) if each[0].outcome in ends), None)
 
+    def booked_there(self, leg: Leg) -> bool:
+        """Whether a till of the ERP's own has paid it: its session books it, and we wait to be told its documents."""
+        return leg.origin != "ours" and leg.connection == self.setting.routes.erp
+
     def plan(
         self,
         command: Command,

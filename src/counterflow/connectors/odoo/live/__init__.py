@@ -33,13 +33,13 @@ from counterflow.sdk.simulator import Clock, World
 from counterflow.sdk.testing import Result, Skipped
 from counterflow.sdk.testing.check import Target
 
-GROUPS = ("goods", "books", "upstream", "faults")
+MODULES = ("goods", "books", "upstream", "tills", "faults")
 
 
 def points(only: str = "") -> list[Point]:
     """All points in order, or those whose name holds the words."""
-    for group in GROUPS:
-        import_module(f"counterflow.connectors.odoo.live.{group}")
+    for module in MODULES:
+        import_module(f"counterflow.connectors.odoo.live.{module}")
     return [point for point in POINTS if only.lower() in point.name.lower()]
 
 

@@ -31,6 +31,7 @@ JOURNALS = {
     "CFTIL": ("Proof: till", "till"),
 }
 BANK = "CFBNK"
+TILL = "Proof till"  # made by the points that sell at it
 TAX = "cf 19% incl."
 FOREIGN, RATE = "CHF", 2.0  # so many for one unit of the company's currency
 
@@ -117,6 +118,7 @@ class Company:
             "taxes": {"DE-19": TAX},
             "components": {"restocking_fee": {"account": ACCOUNTS["fee"][0], "tax": TAX}},
             "repair_orders": True,
+            "points_of_sale": (TILL,),
             "settle_seconds": 0,
         }
 

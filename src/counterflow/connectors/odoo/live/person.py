@@ -11,7 +11,7 @@ import httpx2
 
 Row = dict[str, Any]
 _TIMEOUT_SECONDS = 120.0
-_MODEL_LEVEL = ("create", "search", "search_read", "search_count", "fields_get", "load", "default_get")
+_MODEL_LEVEL = ("create", "search", "search_read", "search_count", "fields_get", "load", "default_get", "sync_from_ui")
 
 
 class Refused(Exception):

@@ -26,7 +26,7 @@ class Sweep:
         self.cursor = json.dumps({source.model: [start, False, 100, []] for source in SOURCES})
         self.told: dict[str, tuple[DocumentMoved, Fact]] = {}
 
-    async def new(self, model: str, id: int) -> DocumentMoved:
+    async def sweep(self) -> None:
         more = True
         while more:
             page = await self.at.connector.pull(FEED, self.cursor)
@@ -34,6 +34,9 @@ class Sweep:
             for fact in page.items:
                 if isinstance(fact, Fact) and isinstance(fact.body, DocumentMoved):
                     self.told[fact.body.document_ref] = fact.body, fact
+
+    async def new(self, model: str, id: int) -> DocumentMoved:
+        await self.sweep()
         ref = self.at.connector.odoo.ref(model, id)
         if ref not in self.told:
             raise Failed(f"the feed does not tell of {model} {id}")

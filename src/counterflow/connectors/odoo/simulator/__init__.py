@@ -8,7 +8,7 @@ Faults of its own (`POST /_sim/faults`): `html_error` (a proxy's 502 page, nothi
 (HTTP 500, nothing done), `load_conflict` (`load` answers `ids: false`), `slow_commit` (`seconds` of real time before
 the work is done, and it is done even when the client has left).
 
-Known to differ: one company; no points of sale, server actions, groups or key management; only sales taxes in percent;
+Known to differ: one company; only sales taxes in percent; tills post nothing when their sessions close;
 chatter holds the few notes that people look for; calls overlap only during `latency_seconds`, and what overlaps is not
 slowed down by retries; payment in parallel is seen by the wizard alone; a parcel's date does not order transfers.
 """

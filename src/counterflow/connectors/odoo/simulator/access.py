@@ -84,10 +84,12 @@ _MINIMAL: dict[tuple[str, str], tuple[str, ...]] = {
         "Sales/Administrator",
     ),
     ("account.bank.statement.line", "create"): ("Point of Sale/Administrator", "Point of Sale/User", "Basic"),
+    ("pos.config", "access"): ("Point of Sale/Administrator", "Point of Sale/User", "Role / Administrator"),
 }
 _NONE = ("Accounting/Invoicing", "Inventory/User", "Sales/User: Own Documents Only")
 _TITLES = {
     "res.partner": "Contact",
+    "pos.config": "Point of Sale Configuration",
     "product.product": "Product Variant",
     "product.template": "Product",
     "ir.model.data": "Model Data",

@@ -391,51 +391,57 @@ def remove_app(env: Env, payload: Vals) -> Vals:
     return {}
 
 
-def sell_at_till(env: Env, payload: Vals) -> Vals:
-    """A sale, or with `"refunds": line id` a refund, at one of Odoo's tills: `{"till", "sku", "quantity": 1, "price",
-    "net", "method": "Cash" | "Card", "lots": [name]}`. Answers order, line and payment."""
-    product = _product(env, payload["sku"])
+def open_till(env: Env, payload: Vals) -> Vals:
+    """One of Odoo's tills with an open session: `{"till", "warehouse": "WH"}`."""
+    kind = env.one("stock.warehouse", code=payload.get("warehouse", "WH")).pos_type_id
     till = env.one("pos.config", name=payload["till"]) or env.create(
-        "pos.config", {"name": payload["till"], "currency_id": env.rec("res.company", 1).currency_id.id}
+        "pos.config", {"name": payload["till"], "picking_type_id": kind.id}
     )
+    if not any(session.state == "opened" for session in env.find("pos.session", config_id=till.id)):
+        env.create("pos.session", {"config_id": till.id, "state": "opened"})
+    return {"till_id": till.id}
+
+
+def sell_at_till(env: Env, payload: Vals) -> Vals:
+    """A sale, or with `"refunds": line id` a refund, at one of Odoo's tills: `{"till", "warehouse": "WH", "sku",
+    "quantity": 1, "price", "net", "method": "Cash" | "Card", "lots": [name]}`. Answers order, line and payment."""
+    product = _product(env, payload["sku"])
+    till = env.rec("pos.config", open_till(env, payload)["till_id"])
     name = payload.get("method", "Cash")
+    journal = env.one("account.journal", code="CSH" if name == "Cash" else "BNK1")
     method = env.one("pos.payment.method", name=name) or env.create(
-        "pos.payment.method", {"name": name, "is_cash_count": name == "Cash"}
+        "pos.payment.method", {"name": name, "journal_id": journal.id}
     )
+    [session] = [session for session in env.find("pos.session", config_id=till.id) if session.state == "opened"]
     sign = -1 if payload.get("refunds") else 1
     gross, quantity = sign * float(payload["price"]), sign * payload.get("quantity", 1)
-    number = env.db.next("number:pos")
-    order = env.create(
-        "pos.order",
-        {
-            "name": f"{till.raw('name')}/{number:04d}",
-            "pos_reference": f"2600-001-{number:05d}",
-            "date_order": env.stamp,
-            "config_id": till.id,
-            "currency_id": till.currency_id.id,
-            "amount_total": gross,
-            "amount_paid": gross,
-        },
-    )
-    line = env.create(
-        "pos.order.line",
-        {
-            "order_id": order.id,
-            "product_id": product.id,
-            "full_product_name": product.raw("name"),
-            "qty": float(quantity),
-            "price_unit": abs(gross / quantity),
-            "price_subtotal": sign * float(payload["net"] if "net" in payload else payload["price"]),
-            "price_subtotal_incl": gross,
-            "tax_ids": [(6, 0, [tax.id for tax in product.taxes_id])],
-            "refunded_orderline_id": payload.get("refunds", False),
-        },
-    )
-    for lot in payload.get("lots", ()):
-        env.create("pos.pack.operation.lot", {"pos_order_line_id": line.id, "lot_name": lot})
-    values = {"pos_order_id": order.id, "amount": gross, "payment_method_id": method.id}
-    payment = env.create("pos.payment", values)
-    return {"order_id": order.id, "number": order.raw("pos_reference"), "line_id": line.id, "payment_id": payment.id}
+    line = {
+        "product_id": product.id,
+        "full_product_name": product.raw("name"),
+        "qty": float(quantity),
+        "price_unit": abs(gross / quantity),
+        "price_subtotal": sign * float(payload["net"] if "net" in payload else payload["price"]),
+        "price_subtotal_incl": gross,
+        "tax_ids": [(6, 0, [tax.id for tax in product.taxes_id])],
+        "refunded_orderline_id": payload.get("refunds", False),
+        "pack_lot_ids": [(0, 0, {"lot_name": lot}) for lot in payload.get("lots", ())],
+    }
+    number = env.db.next("number:receipt")
+    order: Vals = {
+        "uuid": f"till-{number}",
+        "name": f"Order {number:05d}",
+        "session_id": session.id,
+        "date_order": env.stamp,
+        "state": "paid",
+        "amount_total": gross,
+        "amount_paid": gross,
+        "lines": [(0, 0, line)],
+        "payment_ids": [(0, 0, {"amount": gross, "payment_method_id": method.id})],
+    }
+    answer: Any = env.models["pos.order"].public["sync_from_ui"](env, [order])
+    made = env.rec("pos.order", answer["pos.order"][-1]["id"])
+    [sold], [paid] = made.lines, made.payment_ids
+    return {"order_id": made.id, "number": made.raw("pos_reference"), "line_id": sold.id, "payment_id": paid.id}
 
 
 def add_rule(env: Env, payload: Vals) -> Vals:
@@ -466,6 +472,7 @@ ACTS: dict[str, Act] = {
         merge_quants,
         revoke_key,
         add_rule,
+        open_till,
         sell_at_till,
         make_key,
         allow_key_renewal,

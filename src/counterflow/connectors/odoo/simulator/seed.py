@@ -58,7 +58,17 @@ _LOCATIONS: list[tuple[int, str, str, int | None, str]] = [
     (17, "Write-off", "inventory", None, "write_off"),
 ]
 _SCRAP_PLACE: list[tuple[int, str, str, int | None, str]] = [(18, "Scrap", "inventory", None, "scrap")]  # of 18
-_MODULES = ("account", "mrp", "repair", "sale", "sale_management", "sale_stock", "stock", "stock_account")
+_MODULES = (
+    "account",
+    "mrp",
+    "point_of_sale",
+    "repair",
+    "sale",
+    "sale_management",
+    "sale_stock",
+    "stock",
+    "stock_account",
+)
 _NAMED = [
     ("mail", "mt_note", "mail.message.subtype", 2),
     ("account", "model_account_move", "ir.model", 130),
@@ -190,6 +200,7 @@ def _warehouses(env: Env, stores: list[str]) -> None:
         (1, "Receipts", "incoming", "IN"),
         (2, "Delivery Orders", "outgoing", "OUT"),
         (7, "Internal Transfers", "internal", "INT"),
+        (12, "PoS Orders", "outgoing", "POS"),
     ]
     _warehouse(env, "WH", "My Company", 4, 5, kinds)
     for number, store in enumerate(stores, 1):
@@ -221,7 +232,7 @@ def _warehouse(env: Env, code: str, name: str, view: int, stock: int, kinds: lis
             },
         )
     made["OUT"].write(return_picking_type_id=made["IN"].id)
-    warehouse.write(in_type_id=made["IN"].id, out_type_id=made["OUT"].id, int_type_id=made["INT"].id)
+    warehouse.write(**{f"{key.lower()}_type_id": kind.id for key, kind in made.items()})
 
 
 def company_ids(env: Env) -> Vals:
