@@ -131,8 +131,10 @@ class Reread:
         return {name: connection.config for name, connection in configuration.connections.items()}
 
 
-def make_worker(runtime: Runtime) -> Worker:
+def make_worker(runtime: Runtime, *, signs: bool = True) -> Worker:
+    """`signs`: checkpoints of the log. What they cover depends on what else runs on the server: no seed repeats it."""
     payouts = Payouts(runtime.setting.routes.erp, runtime.setting.payout_days)
+    signing = (_checkpoints(runtime.settings),) if signs else ()
     return Worker(
         runtime.pool,
         runtime.url,
@@ -141,7 +143,7 @@ def make_worker(runtime: Runtime) -> Worker:
         runtime.clock,
         decide,
         payouts.handlers,
-        (_checkpoints(runtime.settings), payouts.overdue),
+        (*signing, payouts.overdue),
     )
 
 

@@ -130,3 +130,23 @@ def test_i13_and_i14() -> None:
     assert system.exchanges([swap]).holds
     dearer = replace(swap, exchange=replace(swap.exchange, replacement_minor=2600))
     assert not system.exchanges([dearer]).holds
+
+
+@pytest.mark.parametrize(
+    ("due", "booked", "holds"),
+    [
+        ({"re_1": (500, 500)}, [("re_1", 500)], True),
+        ({"re_1": (0, 500)}, [], True),  # its case is not closed
+        ({"re_1": (0, 0)}, [("re_1", 500), ("re_1", -500)], True),  # it came back, and so did its payment
+        ({"re_1": (500, 500)}, [], False),
+        ({"re_1": (500, 500)}, [("re_1", 500), ("re_1", 500)], False),
+        ({"re_1": (500, 500), "re_2": (500, 500)}, [("re_1", 1000)], False),  # equal in sum
+        ({}, [("re_3", 500)], False),
+        ({}, [("", 500)], False),
+    ],
+)
+def test_every_refund_is_booked_as_a_payment_of_its_own(
+    due: dict[str, tuple[int, int]], booked: list[tuple[str, int]], holds: bool
+) -> None:
+    found = system.payments(due, booked)
+    assert found.holds is holds and (holds or "re_" in found.what or "without a reference" in found.what)

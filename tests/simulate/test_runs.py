@@ -11,12 +11,16 @@ import pytest
 
 from counterflow.connectors.stripe import actions
 from counterflow.connectors.stripe.client import Client
+from counterflow.runtime import make_worker
 from counterflow.simulate import exhaustive
 from counterflow.simulate.campaign import Campaign
 from counterflow.simulate.exhaustive import SEED
 from counterflow.simulate.families import write
 from counterflow.simulate.faults import CLASSES, KINDS, Exact
+from counterflow.simulate.kernel import Kernel
+from counterflow.simulate.loop import VirtualLoop
 from counterflow.simulate.run import Stage, planned
+from counterflow.simulate.town import running
 
 PLAIN = ("omnichannel",)
 CRASHES = 4  # of each core story in every run of the tests
@@ -69,6 +73,17 @@ def test_a_crash_at_a_durable_boundary_is_survived(stage: Stage, family: str) ->
         ran = exhaustive.play(stage, task)
         assert ran.holds, (task.id, ran.invariant, ran.what)
         assert ran.fired.total() == 1, f"{task.id} did not happen"
+
+
+def test_a_worker_of_the_simulation_has_all_duties_but_the_signing(stage: Stage) -> None:
+    """The duty that nobody plays is one that nobody tries to refute."""
+    with running(VirtualLoop()) as loop:
+        kernel = Kernel(loop, stage.ground, stage.server, SEED, (), Exact({}))
+        worker = loop.run_until_complete(kernel.start_worker())
+        both = worker.worker.duties, make_worker(worker.runtime).duties
+        kernel.close()
+    played, real = ([duty.__qualname__ for duty in each] for each in both)
+    assert real == ["_checkpoints.<locals>.checkpoint", *played] and "Payouts.overdue" in played
 
 
 def test_a_broken_promise_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

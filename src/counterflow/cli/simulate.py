@@ -48,18 +48,21 @@ def run(
     database
         A PostgreSQL server on which databases may be made; without it some are started that forget on purpose.
     json
-        Print one JSON object: seeds, cases, faults, simulated_days, violations.
+        Print one JSON object: seeds, cases, foreseen and unforeseen (ends of stories that were held against the oracle,
+        or were not), faults, simulated_days, violations.
     """
     from counterflow.simulate.campaign import Campaign
 
     first, last = _range(seeds)
     campaign = Campaign(cases, _listed(stories), _listed(faults), database, budget)
     started, told, days, ran, seconds = time.time(), 0, 0.0, 0, 0.0
+    foreseen = stories_told = 0
     fired: Counter[str] = Counter()
     violations = []
     for result in campaign.runs(first, last, jobs or os.cpu_count() or 1):
         ran, told, days, seconds = ran + 1, told + result.cases, days + result.days, seconds + result.seconds
         fired += result.fired
+        foreseen, stories_told = foreseen + result.foreseen, stories_told + len(result.stories)
         if not result.holds:
             violations.append({"seed": result.seed, "invariant": result.invariant, "what": result.what})
             if not json:
@@ -70,6 +73,8 @@ def run(
             {
                 "seeds": f"{first}..{first + ran}",
                 "cases": told,
+                "foreseen": foreseen,
+                "unforeseen": stories_told - foreseen,
                 "faults": dict(sorted(fired.items())),
                 "simulated_days": round(days, 1),
                 "violations": violations,
@@ -80,7 +85,8 @@ def run(
     else:
         print(
             f"{ran} seeds, {told} cases, {fired.total()} failures of {len(fired)} kinds, {days:.0f} days of that "
-            f"world in {time.time() - started:.0f} s: {len(violations)} violations"
+            f"world in {time.time() - started:.0f} s, {foreseen} of {stories_told} ends held against the oracle: "
+            f"{len(violations)} violations"
         )
     return FAILED if violations else 0
 

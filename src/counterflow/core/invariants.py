@@ -73,6 +73,24 @@ def booked(views: Sequence[View]) -> Finding:
     return _equal("I1-booked", left, right, "money confirmed = refund payments booked + remainder listed")
 
 
+def payments(due: Mapping[str, tuple[int, int]], booked: Iterable[tuple[str, int]]) -> Finding:
+    """I1 against the ERP, refund by refund: what stands at the provider is booked, once, and nothing else is.
+
+    `due`: the provider's reference -> (least, most) that may be booked of it; `booked`: (reference, amount out of us).
+    """
+    sums: Counter[str] = Counter()
+    for ref, amount in booked:
+        sums[ref] += amount
+    wrong = [
+        f"{ref or 'a payment without a reference'}: {sums[ref]} booked, {least} to {most} to be booked"
+        for ref in sorted({*due, *sums})
+        for least, most in [due.get(ref, (0, 0))]
+        if not least <= sums[ref] <= most
+    ]
+    what = "; ".join(wrong) or "refunds that stand at the provider = refund payments in the ledger, each by itself"
+    return Finding("I1-payments", not wrong, sum(most for _, most in due.values()), sums.total(), what)
+
+
 def single_refunds(effects: Iterable[Effect], refunds: Iterable[tuple[str, str]]) -> Finding:
     """I2: at most one refund at the provider per key. `refunds`: (provider's reference, our key), ours only."""
     keys = {e.effect_id for e in effects if isinstance(e.command, PayLeg)}

@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from counterflow.connectors.odoo.session import theirs
 from counterflow.core import invariants
 from counterflow.core.effects import Effect
 from counterflow.core.facts import Fact
+from counterflow.core.money import number_to_minor
 from counterflow.core.returns.case import Case, View
 from counterflow.core.returns.decide import decide
 from counterflow.core.returns.invariants import Finding, check
+from counterflow.core.returns.states import LEG_PAID
 from counterflow.engine import prove, replay
 from counterflow.sandbox import estate
 from counterflow.sandbox.estate import SECRETS
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 # Nobody's name or address, and none of the retailer's secrets, is in what we write.
 CANARIES = ("@example.com", "Kim", *SECRETS.values())
 _MAY_DIFFER = re.compile(r"waits for|its cases are")
+_BOOKED = ("in_process", "paid")  # states of a payment in the ERP
 ENDED = frozenset({"closed", "declined", "cancelled", "expired"})
 _OPEN = "('planned', 'sending', 'unknown', 'accepted')"
 
@@ -58,6 +62,7 @@ class Checks:
     by_ref: dict[str, str] = field(default_factory=dict)
     conn: Connection | None = None
     idle: bool = False
+    foreseen: int = 0  # stories whose ends were held against the oracle
 
     async def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         if self.conn is None:
@@ -193,17 +198,47 @@ class Checks:
         for dispute in world.disputes:
             if dispute["status"] == "lost":  # the bank took it from us and gave it to the customer
                 paid[dispute["currency"].upper()] += dispute["amount"]
-        self._hold(invariants.money(views, paid))
-        if any(playing.told for playing in kernel.playing):
-            return  # somebody could not do what the script says: its end is another one
-        ends = [(playing.story, kernel.ground.oracle.foresee(playing.story)) for playing in kernel.playing]
+        self._hold([*invariants.money(views, paid), self._booked(world, views)])
+        await self._nobody_forgotten()
+        # Who could not do what the script says has another end, and moves other goods than were foreseen.
+        ends = [
+            (playing.story, kernel.ground.oracle.foresee(playing.story))
+            for playing in kernel.playing
+            if not playing.told
+        ]
         # Another end than the first needs a failure: that of a message, say, which comes later than what it is about.
         failed = bool(kernel.plan.fired)
         foreseen = [(story, each if failed else each[:1]) for story, each in ends]
+        skus = {sku for playing in kernel.playing if playing.told for sku in playing.story.skus}
+        found = compare.disagreements(world, foreseen, skus)
         # Who has something to do, and how far a case is, may differ after a failure: money, goods and words may not.
-        said = [each for each in compare.disagreements(world, foreseen) if not (failed and _MAY_DIFFER.search(each))]
+        said = [each for each in found if not (failed and _MAY_DIFFER.search(each))]
         if said:
             raise Broken("oracle", "; ".join(said))
+        self.foreseen = len(ends)
+
+    def _booked(self, world: compare.World, views: list[View]) -> Finding:
+        """Refund by refund, the provider against the payments in the ERP; of an open case one may be on its way."""
+        legs = [(leg, view) for view in views for leg in view.legs if leg.refund_ref]
+        stands = {refund["id"]: refund["amount"] * (refund["status"] == "succeeded") for refund in world.refunds}
+        due = dict.fromkeys(stands, (0, 0))  # what no case knows of is not booked
+        for leg, view in legs:
+            ref = theirs(leg.refund_ref)
+            amount = stands.get(ref, leg.amount_minor if leg.state in LEG_PAID else 0)
+            due[ref] = (amount if view.status == "closed" else 0, amount)
+        rows = [d for d in world.books["documents"] if d["model"] == "account.payment" and d["state"] in _BOOKED]
+        booked = [
+            (row["ref"] or "", number_to_minor(row["amount"], row["currency"]) * (1 if out else -1))
+            for row in rows
+            for out in [row["payment_type"] == "outbound"]
+            if out or row["ref"] in due
+        ]
+        return invariants.payments(due, booked)
+
+    async def _nobody_forgotten(self) -> None:
+        """What belongs to no case is mended as well: payouts have met their bank lines, connections work."""
+        if left := await self.rows("SELECT kind, message FROM exceptions WHERE status = 'open' AND case_id = ''"):
+            raise Broken("I10", "; ".join(f"{kind}: {message}" for kind, message in left))
 
     async def _written(self) -> list[str]:
         """Everything that is written down by us and may not name a person or a secret."""

@@ -1,7 +1,7 @@
 """What the outside systems hold of each story at the end, and where that is not what the oracle foresaw."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,17 +56,19 @@ async def look(get: Callable[[str], Awaitable[Any]], views: Iterable[View]) -> W
     )
 
 
-def disagreements(world: World, foreseen: Sequence[tuple[Story, tuple[Ends, ...]]]) -> list[str]:
+def disagreements(
+    world: World, foreseen: Sequence[tuple[Story, tuple[Ends, ...]]], unforeseen: Collection[str] = ()
+) -> list[str]:
     """Sentences, each with the story: what was foreseen and what is there. None: everybody holds what they should.
 
-    Of several ends that may be, one has to be there in all its parts.
+    Of several ends that may be, one has to be there in all its parts. `unforeseen`: goods whose stock nobody can tell.
     """
     found: list[str] = []
     for story, ends in foreseen:
         said = [list(_story(world, story, each)) for each in ends]
         if all(said):
             found += [f"{story.title}: {each}" for each in said[0]]
-    return [*found, *_stock(world, [ends[0] for _, ends in foreseen])]
+    return [*found, *_stock(world, [ends[0] for _, ends in foreseen], unforeseen)]
 
 
 def _story(world: World, story: Story, ends: Ends) -> Iterable[str]:
@@ -128,7 +130,7 @@ def _cases(views: Sequence[View], ends: Ends) -> Iterable[str]:
         yield f"its cases are {statuses or 'not there'}, foreseen {ends.status}"
 
 
-def _stock(world: World, ends: Sequence[Ends]) -> Iterable[str]:
+def _stock(world: World, ends: Sequence[Ends], unforeseen: Collection[str]) -> Iterable[str]:
     """The ERP's stock of all stories together: what was there at the start and what changed."""
     changed: Counter[tuple[str, str]] = Counter()
     for row in world.books["stock"]:
@@ -139,7 +141,7 @@ def _stock(world: World, ends: Sequence[Ends]) -> Iterable[str]:
             changed[PLACES.get(row["location"], row["location"]), row["sku"]] += quantity
     foreseen = oracle.stock(ends)
     for place, sku in sorted({*changed, *foreseen}):
-        if changed[place, sku] != foreseen[place, sku]:
+        if sku not in unforeseen and changed[place, sku] != foreseen[place, sku]:
             yield f"{sku} in {place}: {changed[place, sku]:+} pieces, foreseen {foreseen[place, sku]:+}"
 
 

@@ -10,23 +10,19 @@ from fastapi import FastAPI
 
 from counterflow.api.app import make_app
 from counterflow.api.services import Services
-from counterflow.core.returns.decide import decide
 from counterflow.engine.credentials import Credentials
 from counterflow.engine.limits import Bucket
 from counterflow.engine.worker import Worker
 from counterflow.intake.pressure import Pressure
 from counterflow.intake.receive import COMMITTERS
-from counterflow.reconcile.payouts import Payouts
 from counterflow.runtime import Clock as RealClock
-from counterflow.runtime import Runtime, make_services
+from counterflow.runtime import Runtime, make_services, make_worker
 from counterflow.sdk.connector import Clock, Connector, Context
 from counterflow.simulate.loop import VirtualLoop
 from counterflow.simulate.network import Network
 from counterflow.simulate.store import Connection, Connections, Server, Watch
 from counterflow.simulate.town import STARTED, Ground
 from counterflow.store.pool import Pool
-
-DRAINERS = 2
 
 
 @dataclass
@@ -103,24 +99,14 @@ class WorkerProcess(Process):
 
     async def begin(self) -> None:
         """As `Worker.run` does it, again after every loss of the database."""
-        runtime = self.runtime
-        self.worker = Worker(
-            runtime.pool,
-            runtime.url,
-            runtime.setting,
-            runtime.connectors,
-            self.now,
-            decide,
-            Payouts(runtime.setting.routes.erp).handlers,
-            drainers=DRAINERS,
-            worker_id=f"{self.name}-{self.new_id()}",
-        )
+        self.worker = make_worker(self.runtime, signs=False)
+        self.worker.worker_id = f"{self.name}-{self.new_id()}"
         self.worker.cases.breath_seconds = float("inf")  # by real time: it would decide who comes first
         await self.worker.prepare()
         self.control = await self.connections.take()
         await self.worker.sign_in(self.control)
         self.sweeps = await self.connections.take()
-        for n in range(DRAINERS):
+        for n in range(self.worker.drainers):
             self.start(f"drain-{n}", self.worker._drain_shards(await self.connections.take()))
         for name, pump in self.worker.pumps.items():
             pump.new_lease = self.new_id

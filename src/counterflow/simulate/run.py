@@ -32,7 +32,8 @@ class Ran:
     invariant: str = ""
     what: str = ""
     trace: tuple[str, ...] = ()
-    refused: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()  # what people could not do, in stories whose ends nobody has foreseen
+    foreseen: int = 0  # ends that were held against the oracle, of as many stories as there are
 
     @property
     def holds(self) -> bool:
@@ -80,6 +81,7 @@ class Stage:
             what,
             tuple(kernel.trace),
             tuple(said for playing in kernel.playing for said in playing.told),
+            kernel.checks.foreseen,
         )
 
     def close(self) -> None:

@@ -93,6 +93,10 @@ class Story:
         return f"{self.family}-{self.number}"
 
     @property
+    def skus(self) -> frozenset[str]:
+        return frozenset(part.sku for line in self.lines for part in (line, *line.parts))
+
+    @property
     def paid_minor(self) -> int:
         return sum(line.paid_minor for line in self.lines) + self.shipping_minor
 

@@ -19,7 +19,15 @@ def document(rec: Rec) -> Vals:
     reference, amount = _DOCUMENTS[rec.model]
     extra: Vals = {
         name: _shown(rec.raw(name))
-        for name in ("move_type", "date", "payment_state", "invoice_origin", "origin", "amount_residual")
+        for name in (
+            "move_type",
+            "payment_type",
+            "date",
+            "payment_state",
+            "invoice_origin",
+            "origin",
+            "amount_residual",
+        )
         if name in rec.env.contract[rec.model]
     }
     if "currency_id" in rec.env.contract[rec.model]:
