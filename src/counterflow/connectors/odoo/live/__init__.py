@@ -23,7 +23,8 @@ from counterflow.connectors.odoo import fast_lane
 from counterflow.connectors.odoo.client import Client
 from counterflow.connectors.odoo.live.company import found
 from counterflow.connectors.odoo.live.person import Person, Refused
-from counterflow.connectors.odoo.live.proof import POINTS, Point, Proof
+from counterflow.connectors.odoo.live.point import POINTS, Point
+from counterflow.connectors.odoo.live.proof import Proof
 from counterflow.connectors.odoo.live.wire import Wire
 from counterflow.connectors.odoo.simulator import create_app
 from counterflow.connectors.odoo.wires import Access
@@ -33,7 +34,7 @@ from counterflow.sdk.simulator import Clock, World
 from counterflow.sdk.testing import Result, Skipped
 from counterflow.sdk.testing.check import Target
 
-MODULES = ("goods", "books", "upstream", "tills", "faults")
+MODULES = ("goods", "books", "exchanges", "upstream", "tills", "faults")
 
 
 def points(only: str = "") -> list[Point]:

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 
-from counterflow.connectors.odoo.live.proof import POINTS, Failed, Point, Proof, Sale, same, total
+from counterflow.connectors.odoo.live.point import POINTS, Failed, Point, same, total
+from counterflow.connectors.odoo.live.proof import Proof
+from counterflow.connectors.odoo.live.selling import Sale
 from counterflow.connectors.odoo.live.wire import Fault
 from counterflow.core.effects import (
     Effect,

@@ -3,7 +3,8 @@
 import asyncio
 from dataclasses import replace
 
-from counterflow.connectors.odoo.live.proof import Proof, point, same, total
+from counterflow.connectors.odoo.live.point import point, same, total
+from counterflow.connectors.odoo.live.proof import Proof
 from counterflow.core.effects import ReceiveGoods
 from counterflow.sdk.outcomes import Done
 

@@ -5,9 +5,8 @@ left open), read by the person. A point says beforehand what that difference has
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +15,8 @@ from pydantic import SecretStr
 from counterflow.connectors.odoo.connector import OdooConnector
 from counterflow.connectors.odoo.live.company import GOODS, Company
 from counterflow.connectors.odoo.live.person import Person, Row
+from counterflow.connectors.odoo.live.point import Failed, inside, same, total
+from counterflow.connectors.odoo.live.selling import Sale, Selling
 from counterflow.connectors.odoo.live.wire import Crash, Wire
 from counterflow.connectors.odoo.manifest import Config
 from counterflow.core.effects import (
@@ -36,7 +37,6 @@ from counterflow.sdk.outcomes import ConnectorError, Done, Outcome, Rejected
 
 CONNECTION = "erp"
 State = Mapping[str, int]
-Function = Callable[["Proof"], Awaitable[str | None]]
 TRIES = 8
 # what may not be left lying around: model -> domain of what is open
 _OPEN: dict[str, list[Any]] = {
@@ -49,66 +49,15 @@ _OPEN: dict[str, list[Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One flow. `about` is its first docstring line."""
-
-    group: str
-    function: Function
-
-    @property
-    def name(self) -> str:
-        return f"{self.group}: {self.about}"
-
-    @property
-    def about(self) -> str:
-        return (self.function.__doc__ or self.function.__name__).strip().splitlines()[0].rstrip(".")
-
-
-POINTS: list[Point] = []
-
-
-def point(group: str) -> Callable[[Function], Function]:
-    """Add a point to the proof."""
-
-    def add(function: Function) -> Function:
-        POINTS.append(Point(group, function))
-        return function
-
-    return add
-
-
-class Failed(AssertionError):
-    """Odoo holds something else than the story says."""
-
-
-@dataclass(frozen=True)
-class Sale:
-    """A sale as a person entered it."""
-
-    number: str
-    rma: str
-    order: int
-    name: str
-    partner: int
-    deliveries: tuple[int, ...]
-    invoices: tuple[int, ...]
-    payments: tuple[int, ...] = ()
-    charge: str = ""
-
-    @property
-    def ref(self) -> str:
-        return f"shop:order:{self.number}"
-
-
-class Proof:
+class Proof(Selling):
     """One database, its company, the connector on a wire that can break."""
 
     def __init__(self, person: Person, company: Company, wire: Wire, access: Mapping[str, Any]) -> None:
-        self.person, self.company, self.wire = person, company, wire
+        super().__init__(person, company)
+        self.wire = wire
         self.config = Config.model_validate({**company.config(), **access})
         self.connector = self.connect()
-        self.sales = self.effects = 0
+        self.effects = 0
         self.serials = [name for name in company.lots if name.startswith("S")]
         self.floor = 0  # entries up to here were there before us
         self._roles = {id: role for role, id in company.accounts.items()}
@@ -126,96 +75,6 @@ class Proof:
     @property
     def major(self) -> int:
         return self.person.major
-
-    # ---- what a person does ------------------------------------------------------------------------------------------
-
-    async def sale(
-        self,
-        *lines: tuple[str, int],
-        deliver: bool = True,
-        invoice: bool = True,
-        pay: bool = True,
-        lots: Sequence[str] = (),
-        pricelist: int = 0,
-        prices: Mapping[str, float] | None = None,
-        when: str = "",
-    ) -> Sale:
-        """Ordered, shipped, invoiced and paid through the provider, as far as asked."""
-        self.sales += 1
-        number = f"#{self.company.run}-{self.sales}"
-        call, company = self.person.call, self.company
-        partner = await self.person.make("res.partner", {"name": f"Customer {number}"})
-        rows = []
-        for good, pieces in lines:
-            price = (prices or {}).get(good, GOODS[good].price / 100)
-            rows.append([0, 0, {"product_id": company.products[good], "product_uom_qty": pieces, "price_unit": price}])
-        values = {
-            "partner_id": partner,
-            "client_order_ref": number,
-            "pricelist_id": pricelist or company.pricelist,
-            "order_line": rows,
-        }
-        order = await self.person.make("sale.order", values)
-        await call("sale.order", "action_confirm", [order])
-        row = await self.person.row("sale.order", order, "name", "picking_ids")
-        sale = Sale(
-            number,
-            f"RMA-{self.sales}",
-            order,
-            row["name"],
-            partner,
-            tuple(row["picking_ids"]),
-            (),
-            charge=f"ch{number}",
-        )
-        if lots:
-            await self._ship_lots(sale.deliveries, lots)
-        if deliver and sale.deliveries:
-            await self.validate(*sale.deliveries)
-        return await self.invoice(sale, pay=pay, when=when) if invoice else sale
-
-    async def validate(self, *pickings: int) -> None:
-        if await self.person.call("stock.picking", "button_validate", list(pickings)) is not True:
-            raise Failed(f"the transfers {pickings} were not validated: is there enough on hand?")
-
-    async def _ship_lots(self, pickings: Sequence[int], lots: Sequence[str]) -> None:
-        lines = await self.person.rows("stock.move.line", [["picking_id", "in", list(pickings)]], "lot_id")
-        wanted = [self.company.lots[lot] for lot in lots]
-        for line, lot in zip((line for line in lines if line["lot_id"]), wanted, strict=True):
-            if line["lot_id"] != lot:
-                await self.person.write("stock.move.line", line["id"], lot_id=lot)
-
-    async def invoice(self, sale: Sale, pay: bool = True, when: str = "") -> Sale:
-        """Invoice what is to invoice, and take the money."""
-        call = self.person.call
-        values = {"advance_payment_method": "delivered", "sale_order_ids": [[6, 0, [sale.order]]]}
-        wizard = await self.person.make("sale.advance.payment.inv", values)
-        await call("sale.advance.payment.inv", "create_invoices", [wizard])
-        order = await self.person.row("sale.order", sale.order, "invoice_ids")
-        new = sorted(set(order["invoice_ids"]) - set(sale.invoices))
-        for id in new if when else ():
-            await self.person.write("account.move", id, invoice_date=when)
-        await call("account.move", "action_post", new)
-        sale = replace(sale, invoices=(*sale.invoices, *new))
-        if not pay:
-            return sale
-        payments = [await self.pay([id], sale.charge, when=when) for id in new]
-        return replace(sale, payments=(*sale.payments, *payments))
-
-    async def pay(
-        self, moves: Sequence[int], memo: str, journal: str = "CFPSP", amount: int = 0, when: str = ""
-    ) -> int:
-        """Register a payment of entries; its id."""
-        context = {"active_model": "account.move", "active_ids": list(moves)}
-        values: dict[str, Any] = {"journal_id": self.company.journals[journal], "communication": memo}
-        if amount:
-            values["amount"] = amount / 100
-        if when:
-            values["payment_date"] = when
-        wizard = await self.person.make("account.payment.register", values, context)
-        await self.person.call("account.payment.register", "action_create_payments", [wizard], context=context)
-        found = await self.person.rows("account.payment", [["memo", "=", memo]])
-        return int(found[-1]["id"])
 
     # ---- what the connector does -------------------------------------------------------------------------------------
 
@@ -434,25 +293,3 @@ async def _looked_up(connector: OdooConnector, effect: Effect) -> Outcome | None
         return await connector.find(effect)
     except ConnectorError as error:
         return error
-
-
-def inside(amount: int) -> int:
-    """The tax of 19 % inside an amount, minor units, half away from zero."""
-    sign = -1 if amount < 0 else 1
-    net = (2 * abs(amount) * 100 + 119) // (2 * 119)
-    return sign * (abs(amount) - net)
-
-
-def total(*parts: Mapping[str, int]) -> dict[str, int]:
-    """Changes added up, without those that cancel out."""
-    found = Counter[str]()
-    for part in parts:
-        for name, value in part.items():
-            found[name] += value
-    return {name: value for name, value in found.items() if value}
-
-
-def same(found: Any, wanted: Any, what: str) -> None:
-    """Equal, or the point fails."""
-    if found != wanted:
-        raise Failed(f"{what} {found!r}, expected {wanted!r}")

@@ -7,7 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 from counterflow.connectors.odoo.live.company import GOODS, TAX, TILL
-from counterflow.connectors.odoo.live.proof import CONNECTION, Proof, Sale, inside, point, same
+from counterflow.connectors.odoo.live.point import inside, point, same
+from counterflow.connectors.odoo.live.proof import CONNECTION, Proof
+from counterflow.connectors.odoo.live.selling import Sale
 from counterflow.connectors.odoo.live.upstream import Sweep
 from counterflow.connectors.odoo.points_of_sale import FEED
 from counterflow.core.effects import ReadSale

@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from counterflow.connectors.odoo.feeds import FEED, SOURCES
-from counterflow.connectors.odoo.live.proof import Failed, Proof, Sale, point, same
+from counterflow.connectors.odoo.live.point import Failed, point, same
+from counterflow.connectors.odoo.live.proof import Proof
+from counterflow.connectors.odoo.live.selling import Sale
 from counterflow.core.facts import DocumentMoved, Fact
 from counterflow.sdk.connector import Delivery, Signal
 from counterflow.sdk.outcomes import Done

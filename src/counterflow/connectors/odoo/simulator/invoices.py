@@ -1,4 +1,4 @@
-"""Journal entries, invoices and credit notes: lines, taxes, cost of goods sold, posting, reversal."""
+"""Journal entries, invoices and credit notes: lines, taxes, posting, reversal."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from counterflow.connectors.odoo.simulator.accounting import (
     refuse_locked,
 )
 from counterflow.connectors.odoo.simulator.base import note, rate_on
+from counterflow.connectors.odoo.simulator.costs import cost_of_goods
 from counterflow.connectors.odoo.simulator.errors import UserError
 from counterflow.connectors.odoo.simulator.money import is_zero, rounded
-from counterflow.connectors.odoo.simulator.products import interim, kit_of, unit_cost
 from counterflow.connectors.odoo.simulator.reconciling import reconcile, residual_currency, unreconcile
 from counterflow.connectors.odoo.simulator.records import Env, Model, Rec, Vals, method
 
@@ -351,62 +351,13 @@ def _post_invoice(move: Rec) -> None:
         for term in _terms(move):
             ref = move.raw("ref")
             term.set(name=f"{ref} - {reference}" if ref and reference else reference or False)
-        _cost_of_goods(move)
+        cost_of_goods(move)
         origin = move.reversed_entry_id
         if origin and origin.state == "posted":
             # An unpaid invoice and its credit note are matched at once: nothing is left to refund.
             lines = [line for line in (*_terms(origin), *_terms(move)) if not line.reconciled]
             if len({line.move_id.id for line in lines}) == 2:
                 reconcile(lines)
-
-
-def _cost_of_goods(move: Rec) -> None:
-    env, sign = move.env, OUTBOUND[move.move_type]
-    for line in [line for line in move.line_ids if line.display_type == "product" and line.product_id]:
-        product = line.product_id
-        if not product.is_storable or product.categ_id.property_valuation != "real_time":
-            continue
-        unit = _original_cost(move, line)
-        # An invoice credits the stock account, a credit note debits it, both at the cost at which the goods left.
-        value = rounded(unit * line.quantity)
-        stock = product.categ_id.property_stock_valuation_account_id
-        if env.db.release.major < 19:  # the stock account followed the goods already
-            stock = interim(product.categ_id, "output")
-        expense = product.categ_id.property_account_expense_categ_id
-        for account, balance, price in ((stock, sign * value, unit), (expense, -sign * value, -unit)):
-            env.create(
-                "account.move.line",
-                {
-                    "move_id": move.id,
-                    "display_type": "cogs",
-                    "account_id": account.id,
-                    "name": line.raw("name"),
-                    "product_id": product.id,
-                    "quantity": line.quantity,
-                    "price_unit": price,
-                    "balance": balance,
-                    "amount_currency": balance,
-                    "cogs_origin_id": line.id,
-                    "partner_id": move.partner_id.id or False,
-                },
-            )
-
-
-def _original_cost(move: Rec, line: Rec) -> float:
-    origin = move.reversed_entry_id
-    for candidate in origin.line_ids if origin else []:
-        if candidate.display_type == "cogs" and candidate.product_id == line.product_id and candidate.price_unit > 0:
-            return float(candidate.price_unit)
-    delivered = [
-        stock_move
-        for sale_line in line.sale_line_ids
-        for stock_move in sale_line.move_ids
-        if stock_move.state == "done" and stock_move.location_dest_id.usage == "customer"
-    ]
-    if kit_of(line.product_id):
-        return unit_cost(line.product_id)
-    quantity = sum(stock_move.quantity for stock_move in delivered)
-    return sum(stock_move.value for stock_move in delivered) / quantity if quantity else unit_cost(line.product_id)
 
 
 MODELS: list[type[Model]] = [Move]
