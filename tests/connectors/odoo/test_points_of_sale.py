@@ -114,6 +114,25 @@ async def test_what_was_sold_leaves_the_till_and_comes_back_there(odoo: Lane) ->
     ).items == ()  # a transfer without a sale order is nobody's return
 
 
+async def test_a_payment_that_a_session_of_a_till_has_booked_is_not_told_as_one_by_hand(odoo: Lane) -> None:
+    await odoo.sale(("MUG", 1))
+    [invoice] = await odoo.rows("account.move", [["move_type", "=", "out_invoice"]], "name")
+    await odoo.do("manual_credit_note", invoice_id=invoice["id"], pay=True, journal="STRIP")
+    [paid] = await odoo.rows("account.payment", [["payment_type", "=", "outbound"]], "name")
+
+    async def told() -> list[str]:
+        page = await odoo.connector.pull("documents", "")
+        return [
+            fact.body.posting for fact in page.items if isinstance(fact, Fact) and isinstance(fact.body, DocumentMoved)
+        ]
+
+    assert await told() == ["credit_note", "refund_payment"]
+    till = (await odoo.do("open_till", till="Till 1"))["till_id"]
+    [session] = await odoo.rows("pos.session", [["config_id", "=", till]], "name")
+    await odoo.call("account.payment/write", ids=[paid["id"]], vals={"pos_session_id": session["id"]})
+    assert await told() == ["credit_note"]
+
+
 async def test_nothing_is_decided_to_be_done_for_a_refund_at_a_till_whatever_is_heard_first(odoo: Lane) -> None:
     till = {"till": "Till 1", "warehouse": "ST1", "sku": "MUG", "price": 11.9, "net": 10.0}
     sold = await odoo.do("sell_at_till", **till)

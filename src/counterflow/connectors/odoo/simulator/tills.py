@@ -60,7 +60,8 @@ class Session(Model):
         for session in (env.rec(self.name, id) for id in ids):
             session.write(state="closed")
             for order in session.order_ids:
-                order.write(state="done")
+                if order.state == "paid":
+                    order.write(state="done")
         return {"successful": True}
 
 
@@ -134,7 +135,34 @@ def _rung_up(env: Env, order: Vals, origins: set[Rec]) -> Rec:
     }
     made = env.create("pos.order", order | named)
     _transfers(made, till.picking_type_id)
+    if order.get("to_invoice"):
+        made.set(account_move=_invoice(made, origins).id, state="invoiced" if older else "done")
     return made
+
+
+def _invoice(order: Rec, origins: set[Rec]) -> Rec:
+    """Invoice or credit note, posted at once; what was paid at the till is matched with it at the session's end."""
+    env, back = order.env, order.amount_total < 0
+    lines = [
+        {
+            "product_id": line.product_id.id,
+            "quantity": abs(line.qty),
+            "price_unit": line.price_unit,
+            "tax_ids": [(6, 0, [tax.id for tax in line.tax_ids])],
+        }
+        for line in order.lines
+    ]
+    reversed_entry = next((origin.account_move.id for origin in origins if origin.account_move), False)
+    values = {
+        "move_type": "out_refund" if back else "out_invoice",
+        "partner_id": order.partner_id.id,
+        "invoice_origin": order.raw("pos_reference"),
+        "reversed_entry_id": reversed_entry,
+        "invoice_line_ids": [(0, 0, line) for line in lines],
+    }
+    move = env.create("account.move", values)
+    env.models["account.move"].public["action_post"](env, [move.id])
+    return move
 
 
 def _transfers(order: Rec, kind: Rec) -> None:
