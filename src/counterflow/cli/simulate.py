@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from counterflow.cli.failures import FAILED, NOT_FOUND, Stop
-from counterflow.cli.shell import dump
+from counterflow.cli.shell import dump, show
 
 app = App(name="simulate", help="Try to refute the promises: every failure, under a virtual clock, by seed.")
 
@@ -165,6 +165,39 @@ def mutants(*, only: str = "", database: str = "", json: Json = False) -> int:
         for survivor in found["survivors"]:
             print(f"survived: {survivor['name']}: {survivor['because'] or 'NOT EXPLAINED'}")
     return FAILED if any(not survivor["because"] for survivor in found["survivors"]) else 0
+
+
+@app.command
+def head_to_head(*, seeds: str = "0..100", faults: str = "", database: str = "", json: Json = False) -> int:
+    """The same plain returns and failures for Counterflow and for a direct integration; exits 1 when ours went wrong.
+
+    The direct integration is `simulate/direct.py`: signatures checked, repeats dropped, each step noted when it is
+    done, keys for the provider, five tries and then a person. Counted are refunds, credit notes and stock moves.
+
+    Parameters
+    ----------
+    seeds
+        Which, as A..B (B not included): one return each.
+    faults
+        Classes or kinds of failures, separated by commas, or none; without it all that can befall both.
+    database
+        A PostgreSQL server on which databases may be made; without it one is started that forgets on purpose.
+    json
+        Print one JSON list: integration, returns, failures, right, lost, doubled, wrong, manual, seeds.
+    """
+    from counterflow.simulate import head_to_head as both
+    from counterflow.simulate.campaign import quiet
+    from counterflow.simulate.ground import stage
+
+    quiet()
+    with stage(database) as made:
+        tallies = both.play(made, *_range(seeds), _listed(faults) or both.FAULTS)
+    rows = [tally.row() for tally in tallies]
+    if json:
+        dump([{**row, "seeds": tally.seeds} for row, tally in zip(rows, tallies, strict=True)])
+    else:
+        show(rows, tuple(rows[0]), "table")
+    return FAILED if tallies[1].seeds else 0
 
 
 @app.command

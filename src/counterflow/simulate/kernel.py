@@ -7,7 +7,7 @@ the clock goes to the next instant at which something will. Between turns the pr
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -539,7 +539,7 @@ class Kernel:
             self.ended_at = now
             self.failing.heal()
             self.healing = True
-            self.first_pull = {feed for worker in self.workers for feed in worker.worker.pullers}
+            self.first_pull = {feed for worker in self.workers for feed in self.feeds_of(worker)}
             return False
         if self.network.flights or self.sending:
             return False
@@ -548,6 +548,13 @@ class Kernel:
         if now - self.ended_at > REST_DAYS * DAY:
             raise Broken("I10", f"{REST_DAYS:.0f} days with healthy partners and no end: {self.checks.unsettled()}")
         return False
+
+    def feeds_of(self, worker: WorkerProcess) -> Iterable[tuple[str, str]]:
+        return worker.worker.pullers
+
+    def by_hand(self) -> int:
+        """How often operations had to do something."""
+        return sum(tries for tries, _ in self.mending.values())
 
     last_act: float = 0.0
 
