@@ -12,8 +12,8 @@ from counterflow.connectors.odoo.live.person import Person
 # role -> (code, name, type, may be matched)
 ACCOUNTS = {
     "stock": ("cf1101", "Proof: stock valuation", "asset_current", False),
-    "stock_in": ("cf1102", "Proof: stock received, not billed", "asset_current", False),
-    "stock_out": ("cf1103", "Proof: stock delivered, not invoiced", "asset_current", False),
+    "stock_in": ("cf1102", "Proof: stock received, not billed", "asset_current", True),
+    "stock_out": ("cf1103", "Proof: stock delivered, not invoiced", "asset_current", True),  # by a till's session
     "clearing": ("cf1201", "Proof: provider clearing", "asset_current", True),
     "till": ("cf1202", "Proof: till clearing", "asset_current", True),
     "gift": ("cf2201", "Proof: gift cards", "liability_current", True),
@@ -141,7 +141,9 @@ async def _accounts(company: Company) -> None:
     person = company.person
     for role, (code, name, kind, matched) in ACCOUNTS.items():
         values = {"name": name, "account_type": kind, "reconcile": matched}
-        company.accounts[role] = await person.find_or_make("account.account", {"code": code}, values)
+        id = company.accounts[role] = await person.find_or_make("account.account", {"code": code}, values)
+        if matched:
+            await person.write("account.account", id, reconcile=True)  # one of an earlier run may not be
     for code, (name, role) in JOURNALS.items():
         id = company.journals[code] = await person.find_or_make(
             "account.journal", {"code": code}, {"name": name, "type": "bank"}

@@ -98,9 +98,10 @@ class Till:
 
     async def open(self) -> int:
         """The session that is open, or a new one."""
-        call, running = self.at.person.call, await self._running()
-        if running:
-            return running[0]
+        call = self.at.person.call
+        if opened := await self._running("opened"):
+            return opened[0]
+        await self.close()  # what an earlier run could not
         session = await self.at.person.make("pos.session", {"config_id": self.id})
         row = await self.at.person.row("pos.session", session, "cash_register_balance_start")
         drawer = row["cash_register_balance_start"]
@@ -117,8 +118,9 @@ class Till:
             await call("pos.session", "update_closing_control_state_session", [session], notes="")
             same(await call("pos.session", "close_session_from_ui", [session]), {"successful": True}, "closing answers")
 
-    async def _running(self) -> list[int]:
-        rows = await self.at.person.rows("pos.session", [["config_id", "=", self.id], ["state", "!=", "closed"]])
+    async def _running(self, *states: str) -> list[int]:
+        states = states or ("opening_control", "opened", "closing_control")
+        rows = await self.at.person.rows("pos.session", [["config_id", "=", self.id], ["state", "in", list(states)]])
         return [row["id"] for row in rows]
 
     async def told(self, sold: Receipt) -> list[Fact]:
