@@ -309,3 +309,19 @@ def test_a_known_topic_that_names_nothing_is_malformed():
         delivery = Delivery("here", {"x-shopify-topic": ("returns/request",)}, body, shop.clock.now())
         with pytest.raises(Malformed):
             shop.connector.translate(delivery)
+
+
+async def test_a_returned_line_that_lost_what_was_sold_is_malformed(monkeypatch: pytest.MonkeyPatch):
+    """Taken for a line of the other type it would be left out, and the customer's request would name nothing."""
+    shop = Shop()
+    ret = await shop.request(await shop.place(SHIRT), "SHIRT")
+    whole = Client.call
+
+    async def broken(self: Client, document: str, **variables: Any) -> Any:
+        found = await whole(self, document, **variables)
+        del found["returnLineItems"]["nodes"][0]["fulfillmentLineItem"]
+        return found
+
+    monkeypatch.setattr(Client, "call", broken)
+    with pytest.raises(Malformed, match="fulfillmentLineItem"):
+        await shop.connector.fetch("returns", ret["id"])

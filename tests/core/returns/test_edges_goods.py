@@ -378,3 +378,13 @@ def test_an_edit_of_the_request_leaves_the_unit_that_is_here_as_too_many() -> No
     story = Story(sale(line(quantity=2, paid=4000))).request(wanted(quantity=2)).settle().receive(quantity=2).settle()
     story.tell(ReturnRequested("shop:return:1", story.sale.sale_ref, (wanted(quantity=1),), version=2))
     assert "over_receipt" in story.exceptions()
+
+
+def test_a_request_that_names_nothing_sold_is_a_persons() -> None:
+    """Shopify has returns of things that were not bought there: without a line nothing else would ever move."""
+    story = Story()
+    story.tell(ReturnRequested("shop:return:1", story.sale.sale_ref, ()))
+    assert (story.view.status, story.exceptions()) == ("requested", ["authorisation_review"])
+    assert "ask the customer" in story.view.exceptions[0].message
+    story.request().settle()
+    assert story.exceptions() == []

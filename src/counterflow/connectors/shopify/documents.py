@@ -90,7 +90,7 @@ SHIPPED_LINES = """query ShippedLines($id: ID!, $after: String) { fulfillment(id
 
 RETURN = f"""query Return($id: ID!) {{ return(id: $id) {{
   id name status createdAt requestApprovedAt closedAt decline {{ reason note }}
-  returnLineItems(first: 50) {{ nodes {{ id quantity returnReason
+  returnLineItems(first: 50) {{ nodes {{ __typename id quantity returnReason
     ... on ReturnLineItem {{ returnReasonNote fulfillmentLineItem {{ lineItem {{ id }} }} }} }}
     pageInfo {{ hasNextPage }} }}
   {_EXCHANGES}
@@ -145,7 +145,7 @@ RETURN_STATE = """query ReturnState($id: ID!) { return(id: $id) { id name status
 
 RETURN_WORK = """query ReturnWork($id: ID!) { return(id: $id) {
   id status order { id }
-  returnLineItems(first: 50) { nodes { id quantity unprocessedQuantity
+  returnLineItems(first: 50) { nodes { __typename id quantity unprocessedQuantity
     ... on ReturnLineItem { fulfillmentLineItem { lineItem { id } } } } }
   exchangeLineItems(first: 20) { nodes { id quantity processedQuantity variantId } }
   reverseFulfillmentOrders(first: 5) { nodes { id status lineItems(first: 50) { nodes { id totalQuantity

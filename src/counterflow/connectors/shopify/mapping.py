@@ -11,6 +11,7 @@ from typing import Any
 
 from counterflow.connectors.shopify.manifest import MANIFEST, Config
 from counterflow.connectors.shopify.references import (
+    SOLD_LINE,
     answered_tag,
     exchange_ref,
     instant,
@@ -222,7 +223,7 @@ class Mapper:
 
     def _requested(self, ret: Json, order: Json, variants: dict[str, Json]) -> Iterable[RequestedLine]:
         known = line_refs(order)
-        rows = [row for row in ret["returnLineItems"]["nodes"] if row.get("fulfillmentLineItem")]
+        rows = [row for row in ret["returnLineItems"]["nodes"] if row["__typename"] == SOLD_LINE]
         picks = _pair([int(row["quantity"]) for row in rows], ret["exchangeLineItems"]["nodes"])
         chosen = _remedy(order)
         sale = sale_of(order, self.config, self.connection)

@@ -38,6 +38,9 @@ def sale_ref(connection: str, order_gid: str) -> str:
     return f"{connection}:order:{number(order_gid)}"
 
 
+SOLD_LINE = "ReturnLineItem"  # the type of a return's line; the other one names nothing that was sold
+
+
 def return_ref(connection: str, return_gid: str) -> str:
     return f"{connection}:return:{number(return_gid)}"
 

@@ -6,7 +6,7 @@ from counterflow.connectors.shopify import documents
 from counterflow.connectors.shopify.client import Client
 from counterflow.connectors.shopify.feeds import order_gid
 from counterflow.connectors.shopify.manifest import Config
-from counterflow.connectors.shopify.references import exchange_ref, gid, number, sale_ref
+from counterflow.connectors.shopify.references import SOLD_LINE, exchange_ref, gid, number, sale_ref
 from counterflow.connectors.shopify.sale import (
     EXCHANGE_GATEWAY,
     ROOT_ATTRIBUTE,
@@ -74,7 +74,7 @@ async def _process(client: Client, connection: str, ret: Json, command: CreateRe
     back = [
         {"id": row["id"], "quantity": row["unprocessedQuantity"]}
         for row in ret["returnLineItems"]["nodes"]
-        if row.get("fulfillmentLineItem")
+        if row["__typename"] == SOLD_LINE
         and number(row["fulfillmentLineItem"]["lineItem"]["id"]) in exchanged
         and row["unprocessedQuantity"] > 0
     ]

@@ -68,6 +68,9 @@ def authorise(work: Work) -> None:
         for item in effect.command.items
         for sku in ("", item.sku)
     }
+    if work.request is not None and not work.lines and work.cancelled is None:
+        why = "the request names nothing that was sold: ask the customer what is to come back, and open a return of it"
+        work.trouble("authorisation_review", work.request.return_ref, why)
     recalled = {lot for lot, refunded in work.recalled.items() if refunded}
     for line in work.lines.values():
         line.decided_at = work.requested_at or work.opened_at
