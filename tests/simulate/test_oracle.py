@@ -7,6 +7,7 @@ import pytest
 from counterflow.policies import default_text
 from counterflow.simulate import oracle
 from counterflow.simulate.oracle import Ends, Oracle
+from counterflow.simulate.policy import CHANGES
 from counterflow.simulate.script import PEOPLE, Condition, Sold, Step, Story, Tender
 
 SHIPPED = Oracle(default_text())
@@ -203,3 +204,27 @@ def test_it_stays_small():
     source = Path(oracle.__file__).read_text("utf-8")
     assert len(source.splitlines()) <= 500
     assert "counterflow.core" not in source
+
+
+@pytest.mark.parametrize(
+    ("change", "late", "paid"),
+    [
+        ("more is kept", (), 9000),  # grade B: a tenth
+        ("more is kept", (1, 2, 3), 9000),  # asked for later, and promised at the sale
+        ("more is kept", (0, 1, 2, 3), 8000),
+        ("less is kept", (1, 2, 3), 10000),  # the kinder one counts
+        ("less is kept", (2, 3), 9000),  # what came after the request changes nothing
+    ],
+)
+def test_the_rules_at_the_request_count_unless_those_at_the_sale_were_kinder(
+    change: str, late: tuple[int, ...], paid: int
+):
+    text = default_text()
+    later = text
+    for old, new in CHANGES[change]:
+        later = later.replace(old, new)
+    sale = Step("shop", "place_order")
+    worn = told(
+        sale, ask(("TEE", 1)), arrive(("TEE", 1)), judge("B", "used_beyond_testing"), lines=(Sold("TEE", 1, 10000),)
+    )
+    assert Oracle(text, later).foresee(worn, late)[0].total == (paid, paid)

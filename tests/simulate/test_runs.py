@@ -1,10 +1,12 @@
 """The simulation itself: one number is one run, every failure happens and is survived, and what is broken is found."""
 
+import json
 import os
 import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,8 +17,9 @@ from counterflow.runtime import make_worker
 from counterflow.simulate import exhaustive
 from counterflow.simulate.campaign import Campaign
 from counterflow.simulate.exhaustive import SEED
+from counterflow.simulate.failing import without_newest
 from counterflow.simulate.families import write
-from counterflow.simulate.faults import CLASSES, KINDS, Exact
+from counterflow.simulate.faults import CLASSES, KINDS, MOST, Chance, Exact
 from counterflow.simulate.kernel import Kernel
 from counterflow.simulate.loop import VirtualLoop
 from counterflow.simulate.run import Stage, planned
@@ -84,6 +87,36 @@ def test_a_worker_of_the_simulation_has_all_duties_but_the_signing(stage: Stage)
         kernel.close()
     played, real = ([duty.__qualname__ for duty in each] for each in both)
     assert real == ["_checkpoints.<locals>.checkpoint", *played] and "Payouts.overdue" in played
+
+
+@pytest.mark.parametrize("n", range(1, 3))
+def test_other_rules_come_in_mid_case_and_the_oracle_knows_which_count(stage: Stage, n: int) -> None:
+    """Published once the sale is made, before the return is asked for or after: no case is left or paid wrongly."""
+    story = write(SEED, n, "deduction")
+    for turn in (60, 400):
+        ran = stage.run(SEED, [story], Exact({("turn", turn): "policy_changed"}))
+        assert ran.holds and ran.fired.total() == 1, (ran.invariant, ran.what)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_failures_fall_on_all_of_a_run(seed: int) -> None:
+    """None before its calm is over, no more than there may be, and the same partner fails the same way again."""
+    chance = Chance(seed, tuple(KINDS))
+    calm = chance.calm
+    passes = [chance.at("call", "GET psp/v1/refunds") for _ in range(calm + 20_000)]
+    assert not any(passes[:calm]) and any(passes[calm:])
+    assert chance.fired.total() == MOST * chance.stories
+    assert any(passes[n] and len(set(passes[n : n + 3])) == 1 for n in range(len(passes)))
+
+
+def test_a_list_lacks_only_what_changed_just_now() -> None:
+    now = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+    rows = [{"id": 1, "write_date": "2026-03-02 07:59:30"}, {"id": 2, "write_date": "2026-03-02 07:00:00"}]
+    assert json.loads(without_newest(json.dumps(rows).encode(), now)) == rows[1:]
+    assert json.loads(without_newest(json.dumps(rows[1:]).encode(), now)) == rows[1:]
+    shop = {"data": {"orders": {"nodes": [{"id": "a", "updatedAt": "2026-03-02T07:59:30Z"}]}}}
+    assert json.loads(without_newest(json.dumps(shop).encode(), now)) == {"data": {"orders": {"nodes": []}}}
+    assert without_newest(b"{}", now) == b"{}" and without_newest(b"<html>", now) == b"<html>"
 
 
 def test_a_broken_promise_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx2
 
+from counterflow.simulate.faults import PARTNERS
 from counterflow.simulate.network import Flight
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ HOUR, DAY = 3600.0, 86_400.0
 WORKERS_MOST = 3
 # A partner that has given no answer may still do it, but not later than the connectors assume (settle_seconds).
 LATE_SECONDS = 1.9
+LAG_SECONDS = 100.0  # so old is what a list may lack: less than any connector's `lag_seconds`
+SITES = ("till-1", "wms")
+_STAMPS = ("updatedAt", "write_date", "created")  # what tells when a row changed: Shopify, Odoo, Stripe
 
 
 @dataclass
@@ -26,6 +31,7 @@ class Failing:
     silent: dict[str, float] = field(default_factory=dict)
     refusing: dict[str, float] = field(default_factory=dict)  # credentials, until a person renews them
     skewed: dict[str, float] = field(default_factory=dict)  # process -> until
+    offline: dict[str, float] = field(default_factory=dict)  # site -> until
     next_hook: str = ""
 
     # ---- calls and messages ------------------------------------------------------------------------------------------
@@ -49,7 +55,7 @@ class Failing:
             return
         if fault == "duplicate":
             for _ in range(rng.randint(1, 4)):
-                world.at(world.clock.now() + _seconds(rng.choice((0.0, 0.0, 5.0, 3600.0))), kind, doc)
+                world.at(world.clock.now() + _seconds(rng.choice((0.0, 0.0, 5.0, HOUR, 2 * DAY, 5 * DAY))), kind, doc)
         self.next_hook = fault
         kernel.send_hook(name, row)
 
@@ -85,6 +91,10 @@ class Failing:
             flight.due = flight.timeout_at + rng.uniform(0.0, LATE_SECONDS)
         elif fault in ("error_after", "rate_limited"):
             world.fault(fault)
+            kernel.network.deliver(flight)
+        elif fault in PARTNERS:  # at its next occasion: whatever is asked there now may be none
+            system, said = rng.choice(sorted(PARTNERS[fault].items()))
+            kernel.outside.worlds[system].fault(said)
             kernel.network.deliver(flight)
         else:
             if fault == "timeout_after":
@@ -122,6 +132,9 @@ class Failing:
             case "garbled" if flight.response is not None:
                 cut = flight.response.content[: rng.randrange(len(flight.response.content) + 1)]
                 flight.response = _with(flight.response, cut)
+            case "late_row" if flight.response is not None:
+                now = kernel.outside.worlds[flight.target].clock.now()
+                flight.response = _with(flight.response, without_newest(flight.response.content, now))
             case "drift" | "field_gone" if flight.response is not None:
                 flight.response = _with(flight.response, _drifted(flight.response.content, flight.fault, rng))
         kernel.network.reply(flight)
@@ -132,6 +145,9 @@ class Failing:
         """Whether something goes wrong by itself now, and whether something has ended."""
         kernel = self.kernel
         self._end()
+        for name in [name for name, until in self.offline.items() if until <= kernel.loop.virtual]:
+            del self.offline[name]
+            await kernel.acted(name, "go_online")
         kind = "" if kernel.healing else kernel.plan.at("turn")
         if not kind:
             return
@@ -149,6 +165,13 @@ class Failing:
         elif kind == "credentials":
             said = rng.choice(systems)
             self.refusing[said] = now + rng.uniform(HOUR, DAY)
+        elif kind == "device_offline":
+            said = rng.choice(SITES)
+            await kernel.acted(said, "go_offline")
+            self.offline[said] = now + rng.uniform(HOUR, DAY)
+        elif kind == "period_closed":
+            said = (kernel.outside.worlds["odoo"].clock.now() - _seconds(DAY)).date().isoformat()
+            await kernel.acted("odoo", "set_lock_date", date=said)
         elif kind == "clock":
             process = rng.choice([kernel.api, *kernel.workers])
             process.skew_seconds = rng.choice((-HOUR, -60.0, -5.0, 5.0, 60.0, HOUR))
@@ -162,9 +185,9 @@ class Failing:
                 said = f"taken away {worker.name}"
                 await kernel.kill(worker, again=False)
         elif kind == "deploy":
-            for worker in [*kernel.workers]:
-                await kernel.kill(worker)
-            await kernel.restart_api()
+            await kernel.replace_processes()
+        elif kind == "policy_changed":
+            said = await kernel.rules.change(rng)
         kernel.note("fault", f"{kind} {said}")
 
     def _end(self) -> None:
@@ -179,18 +202,23 @@ class Failing:
 
     def dues(self) -> list[float]:
         now = self.kernel.loop.virtual
-        return [until for each in (self.down, self.refusing, self.skewed) for until in each.values() if until > now]
+        return [
+            until
+            for each in (self.down, self.refusing, self.skewed, self.offline)
+            for until in each.values()
+            if until > now
+        ]
 
     def heal(self) -> None:
         """Everything works again."""
         self.down, self.silent, self.refusing = {}, {}, {}
-        self.skewed = dict.fromkeys(self.skewed, 0.0)
+        self.skewed, self.offline = dict.fromkeys(self.skewed, 0.0), dict.fromkeys(self.offline, 0.0)
+        for world in self.kernel.outside.worlds.values():
+            world.clear_faults()
         self._end()
 
 
-def _seconds(seconds: float) -> Any:
-    from datetime import timedelta
-
+def _seconds(seconds: float) -> timedelta:
     return timedelta(seconds=seconds)
 
 
@@ -206,6 +234,31 @@ def _altered(request: httpx2.Request, rng: Any) -> httpx2.Request:
         body[rng.randrange(len(body))] ^= 1 << rng.randrange(7)
     headers = [(k, v) for k, v in request.headers.multi_items() if k.lower() != "content-length"]
     return httpx2.Request(request.method, request.url, headers=headers, content=bytes(body))
+
+
+def without_newest(body: bytes, now: datetime) -> bytes:
+    """A list without the row that changed last, if that was just now; anything else as it is."""
+    try:
+        doc = json.loads(body)
+    except ValueError:
+        return body
+    rows = doc if isinstance(doc, list) else None
+    if isinstance(doc, dict):
+        data = doc.get("data")
+        rows = data if isinstance(data, list) else ((data or {}).get("orders") or {}).get("nodes")
+    told = [(at, n) for n, row in enumerate(rows or ()) if (at := _changed_at(row)) is not None]
+    if rows is None or not told or (now - max(told)[0]).total_seconds() >= LAG_SECONDS:
+        return body
+    del rows[max(told)[1]]
+    return json.dumps(doc).encode()
+
+
+def _changed_at(row: Any) -> datetime | None:
+    stamp = next((row[name] for name in _STAMPS if row.get(name)), None) if isinstance(row, dict) else None
+    if stamp is None:
+        return None
+    at = datetime.fromtimestamp(stamp, UTC) if isinstance(stamp, int) else datetime.fromisoformat(stamp)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _drifted(body: bytes, kind: str, rng: Any) -> bytes:

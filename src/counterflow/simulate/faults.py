@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-# kind: (number in the list of the design, point, what happens)
+# kind: (number in the list of the design, or whose documentation tells of it; point; what happens)
 KINDS: dict[str, tuple[str, str, str]] = {
     "crash_before_call": ("F1", "call", "the worker dies before its request has arrived"),
     "crash_after_call": ("F2", "call", "the worker dies after the partner has acted, before it is recorded"),
@@ -40,12 +40,20 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "two_operators": ("F20", "person", "two people do the same thing at the same time"),
     "workers": ("F21", "turn", "a worker is added, or one is taken away"),
     "deploy": ("F22", "turn", "every process of ours is replaced, one after the other, with work under way"),
+    "policy_changed": ("S27", "turn", "other rules for what is asked from now on are published, with cases under way"),
     "credentials": ("F23", "turn", "a partner refuses our credentials until a person has renewed them"),
     "serialization": ("F24", "statement", "the database refuses a transaction: could not serialize"),
     "disk_full": ("F24", "statement", "the database refuses a transaction: no space left"),
     "database_lost": ("F24", "statement", "the database ends the session in a transaction"),
     "commit_unknown": ("F24", "commit", "the database commits, and the session ends before it says so"),
     "lost_notify": ("F8", "notify", "a notification of the database is lost"),
+    "late_row": ("Shopify search, Odoo commits", "call", "a list of what changed lacks the newest row"),
+    "key_in_use": ("Stripe, Shopify keys", "call", "a request under our key is said to be under way still"),
+    "key_burnt": ("Shopify keys", "call", "a mutation is done, and its key remembered as one that failed"),
+    "out_of_funds": ("Stripe refunds", "call", "the balance does not cover the next refund: it waits for money"),
+    "write_conflict": ("Odoo transactions", "call", "another transaction was faster: nothing is done"),
+    "device_offline": ("tills, warehouses", "turn", "a site is cut off for hours, then sends all at once, some twice"),
+    "period_closed": ("Odoo lock dates", "turn", "an accountant closes the books up to yesterday"),
 }  # fmt: skip
 
 # class for --faults: its kinds
@@ -53,19 +61,32 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "crash": ("crash_before_call", "crash_after_call", "crash_before_commit", "crash_after_commit"),
     "messages": ("lost_ack", "duplicate", "reorder", "delay", "lost_webhook", "subscription_gone", "corrupted"),
     "calls": ("timeout_before", "timeout_after", "timeout_then_done", "error_after", "rate_limited", "slow"),
-    "answers": ("garbled", "drift", "field_gone"),
-    "outages": ("outage", "blackout", "credentials"),
+    "partners": ("key_in_use", "key_burnt", "out_of_funds", "write_conflict"),
+    "answers": ("garbled", "drift", "field_gone", "late_row"),
+    "outages": ("outage", "blackout", "credentials", "device_offline"),
     "clock": ("clock",),
-    "people": ("two_operators",),
-    "processes": ("workers", "deploy"),
+    "people": ("two_operators", "period_closed"),
+    "processes": ("workers", "deploy", "policy_changed"),
     "database": ("serialization", "disk_full", "database_lost", "commit_unknown", "lost_notify"),
 }
 
-# How often a kind that is on happens at its point.
+# How often something happens at a point; the kinds that are on share it.
 RATES: dict[str, float] = {
-    "call": 0.04, "hook": 0.06, "commit": 0.008, "statement": 0.001, "person": 0.3, "turn": 0.002, "notify": 0.03,
+    "call": 0.08, "hook": 0.2, "commit": 0.02, "statement": 0.002, "person": 0.3, "turn": 0.006, "notify": 0.03,
 }  # fmt: skip
-MOST = 10  # faults of one run for each of its stories
+MOST = 30  # faults of one run for each of its stories
+# Nothing fails before so many points of each story were passed: else all failures fall on the first hour of every run,
+# and none on the refunds and payouts of its last days.
+CALM = (0, 0, 150, 500, 1000)
+# Partners fail in bursts: that the same request or message fails in the same way again, and how often at most.
+AGAIN, AGAIN_MOST = 0.25, 5
+# What a partner says of its own accord: kind -> system -> the fault of its simulator.
+PARTNERS: dict[str, dict[str, str]] = {
+    "key_in_use": {"psp": "lock_timeout", "shop": "idempotency_concurrent", "till-1": "in_flight", "wms": "in_flight"},
+    "key_burnt": {"shop": "idempotency_burnt"},
+    "out_of_funds": {"psp": "insufficient_funds"},
+    "write_conflict": {"odoo": "serialization_failure"},
+}
 
 
 class Plan(Protocol):
@@ -82,31 +103,40 @@ class Plan(Protocol):
 
 @dataclass
 class Chance:
-    """Each run turns some kinds on, each with a rate of its own, so that runs differ in what they are about."""
+    """Each run turns some kinds on, each point with a rate of its own, so that runs differ in what they are about."""
 
     seed: int
     kinds: Sequence[str]
     stories: int = 4
     fired: Counter[str] = field(default_factory=Counter)
-    on: Mapping[str, dict[str, float]] = field(init=False)
+    on: dict[str, list[str]] = field(init=False)
+    rates: dict[str, float] = field(init=False)
+    calm: int = field(init=False)
+    again: dict[tuple[str, str], tuple[str, int]] = field(init=False)  # point and detail -> what comes again, how often
 
     def __post_init__(self) -> None:
         self._rng = random.Random(f"faults:{self.seed}")
         chosen = [kind for kind in self.kinds if self._rng.random() < 0.6]
-        by_point: dict[str, dict[str, float]] = {}
+        self.on = {}
         for kind in chosen:
-            point = KINDS[kind][1]
-            by_point.setdefault(point, {})[kind] = RATES[point] * self._rng.choice((0.3, 1.0, 3.0))
-        self.on = by_point
+            self.on.setdefault(KINDS[kind][1], []).append(kind)
+        self.rates = {point: RATES[point] * self._rng.choice((0.3, 1.0, 3.0)) for point in self.on}
+        self.calm = self._rng.choice(CALM) * self.stories
+        self.again = {}
 
     def at(self, point: str, detail: str = "") -> str:
-        if self.fired.total() >= MOST * self.stories:
+        self.calm -= 1
+        if self.calm >= 0 or self.fired.total() >= MOST * self.stories:
             return ""
-        for kind, rate in self.on.get(point, {}).items():
-            if self._rng.random() < rate:
-                self.fired[kind] += 1
-                return kind
-        return ""
+        kind, left = self.again.pop((point, detail), ("", 0))
+        if not left:
+            kind = self._rng.choice(self.on[point]) if self._rng.random() < self.rates.get(point, 0.0) else ""
+            left = 1 + (self._rng.randint(1, AGAIN_MOST) if kind and self._rng.random() < AGAIN else 0)
+        if kind:
+            self.fired[kind] += 1
+            if left > 1 and point in ("call", "hook"):
+                self.again[point, detail] = kind, left - 1
+        return kind
 
     def rng(self) -> random.Random:
         return self._rng

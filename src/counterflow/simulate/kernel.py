@@ -23,6 +23,7 @@ from counterflow.simulate.faults import Plan
 from counterflow.simulate.loop import VirtualLoop
 from counterflow.simulate.network import Network, ask
 from counterflow.simulate.player import Playing
+from counterflow.simulate.policy import Rules
 from counterflow.simulate.process import ApiProcess, Process, WorkerProcess
 from counterflow.simulate.script import Story
 from counterflow.simulate.store import Connection, Died, Server, Watch
@@ -164,6 +165,7 @@ class Kernel:
         self.playing = [Playing(story) for story in self.stories]
         self.failing = Failing(self)
         self.checks = Checks(self)
+        self.rules = Rules(self)
         self.api_up = False
         self.looked_at = -1.0
         self.feeds: dict[tuple[str, str], WorkerProcess] = {}
@@ -331,6 +333,10 @@ class Kernel:
         self.others += OTHERS_SECONDS
         payment = {"payment_intent": f"pi_others_{self.others:.0f}", "amount_minor": OTHERS_MINOR, "currency": "eur"}
         self.loop.create_task(ask(self.outside.app, acting("psp", "pay", payment)))
+        for refund in self.outside.worlds["psp"].all("refunds"):
+            if refund.get("pending_reason") == "insufficient_funds":  # with that it goes through
+                done = acting("psp", "complete_refund", {"refund": refund["id"]})
+                self.loop.create_task(ask(self.outside.app, done))
 
     # ---- people ------------------------------------------------------------------------------------------------------
 
@@ -349,13 +355,17 @@ class Kernel:
         else:
             self.loop.create_task(self._do(playing, step.system, act, args))
 
+    async def acted(self, system: str, act: str, **args: Any) -> None:
+        """Something happens inside an outside system that no story tells of."""
+        (await ask(self.outside.app, acting(system, act, args))).raise_for_status()
+
     async def _do(self, playing: Playing, system: str, act: str, args: Any) -> None:
         # Of people there nothing is lost on the way.
         answer = await ask(self.outside.app, acting(system, act, args))
         if answer.status_code >= 400:
             self.refused(playing, f"{system} refused {act}: {answer.text[:300]}")
             return
-        playing.did(answer.json())
+        playing.did(answer.json(), self.loop.virtual)
 
     def refused(self, playing: Playing, why: str) -> None:
         """Somebody could not do what the script says; after a fault that may be as it should."""
@@ -363,7 +373,7 @@ class Kernel:
         self.note("refused", why)
         if not self.plan.fired:
             raise Broken("story", f"{playing.story.title}: {why}")
-        playing.did({})
+        playing.did({}, self.loop.virtual)
 
     def _post(self, playing: Playing, name: str, path: str, body: Any, cause: str, *, first: bool) -> None:
         self.loop.create_task(self._posted(playing, name, path, body, cause, first))
@@ -374,7 +384,7 @@ class Kernel:
             if answer.status_code >= 400:
                 self.refused(playing, f"POST {path}: {answer.status_code} {answer.text[:300]}")
             else:
-                playing.did(answer.json())
+                playing.did(answer.json(), self.loop.virtual)
 
     async def post(self, name: str, path: str, body: Any, cause: str) -> httpx2.Response:
         """What a person does through the API, again while it gives no answer."""
@@ -489,6 +499,12 @@ class Kernel:
             if flight.target == "api" and flight.task is not None and not flight.task.done():
                 flight.task.cancel()
         await self.start_api()
+
+    async def replace_processes(self) -> None:
+        """Every process of ours by a new one, with work under way."""
+        for worker in [*self.workers]:
+            await self.kill(worker)
+        await self.restart_api()
 
     # ---- time --------------------------------------------------------------------------------------------------------
 

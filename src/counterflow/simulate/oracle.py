@@ -9,7 +9,7 @@ is a range. Sources: requirements 3, 10-13, 28-37, 62, 65, 69-76; edge cases by 
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil, floor
@@ -102,6 +102,7 @@ class _Return:
     signatures: int = 0
     cancelled: bool = False
     sent: bool = False  # a carrier has it: what does not arrive was lost on its way
+    late: bool = False  # asked for under the tables that came later
 
 
 @dataclass(slots=True)
@@ -116,18 +117,25 @@ class _Story:
     dispute: str = ""  # opened | won | lost
     failed: bool = False
     failed_settled: str = ""
+    late: bool = False  # what is walked now is done under the later tables
+    sold_late: bool = False
 
 
 class Oracle:
-    """Predicts with a retailer's policies: the text of a policy file."""
+    """Predicts with a retailer's policies: the text of a policy file, and of the one that came later."""
 
-    def __init__(self, policies: str) -> None:
+    def __init__(self, policies: str, later: str = "") -> None:
         self._tables: dict[str, list[dict[str, Any]]] = tomllib.loads(policies)
+        self._later: dict[str, list[dict[str, Any]]] = tomllib.loads(later)
 
-    def foresee(self, story: Story) -> tuple[Ends, ...]:
-        """What each party may hold in the end, nearly always one thing. Raises ValueError for an unknown act."""
+    def foresee(self, story: Story, late: Collection[int] = ()) -> tuple[Ends, ...]:
+        """What each party may hold in the end, nearly always one thing. Raises ValueError for an unknown act.
+
+        `late`: the steps, by number, that were done under the later policies.
+        """
         walk = _Story(story)
-        for step in story.steps:
+        for n, step in enumerate(story.steps):
+            walk.late = n in late
             _walk(walk, step)
         ends = [self._return(walk, each) for each in walk.returns]
         owed = self._owed(walk, ends)
@@ -142,9 +150,9 @@ class Oracle:
 
     # ---- the tables --------------------------------------------------------------------------------------------------
 
-    def _ask(self, table: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def _ask(self, table: str, inputs: Mapping[str, Any], late: bool) -> dict[str, Any]:
         """The answer of the first row that holds (docs: Policies); guards in CEL are not for the oracle."""
-        for row in self._tables[table]:
+        for row in (self._later if late else self._tables)[table]:
             if "when" not in row and all(_fits(cell, inputs[name]) for name, cell in row.get("if", {}).items()):
                 return {"row": row["id"], **row["then"]}
         raise ValueError(f"no row of {table} holds")
@@ -168,20 +176,23 @@ class Oracle:
         """What is owed for a return, and where its pieces are."""
         found = _Owed()
         inputs = self._inputs(walk, each)
-        if self._ask("eligibility", inputs)["decision"] != "approve":
+        if self._ask("eligibility", inputs, each.late)["decision"] != "approve":
             found.declined = True
             return found
-        early = self._ask("refund_moment", inputs)["moment"] == "request"
+        early = self._ask("refund_moment", inputs, each.late)["moment"] == "request"
         for piece in each.pieces:
             if piece.grade and not piece.disposition:
-                piece.disposition = self._ask("disposition", self._inputs(walk, each, piece))["disposition"]
+                piece.disposition = self._ask("disposition", self._inputs(walk, each, piece), each.late)["disposition"]
             if piece.here:
                 found.places[_GOES_TO.get(piece.disposition, piece.here), _sku(walk, piece)] += 1
                 found.places["customer", _sku(walk, piece)] -= 1
             lost = piece.missing == "lost" and each.sent  # proof of dispatch decides (edge case 35)
             if not (piece.grade or early or lost) or (piece.missing and not lost):
                 continue
-            terms = self._ask("fees", self._inputs(walk, each, piece))
+            # What was promised at the sale stands where the later rules are harsher (requirement: policies are data).
+            rules = {each.late, walk.sold_late}
+            answers = [self._ask("fees", self._inputs(walk, each, piece), late) for late in rules]
+            terms = min(answers, key=lambda answer: self._kept(each, piece, answer))
             found.back.append(piece)
             found.kept += self._kept(each, piece, terms) * piece.value
             found.deducted += bool(self._kept(each, piece, terms))
@@ -266,7 +277,11 @@ class Oracle:
             signers = {"auto": 0, "one": 1, "two": 2}
             inputs = self._inputs(walk, each) | {"amount_minor": owed[1]}
             by_others = walk.by_hand_minor + walk.by_marketplace_minor >= owed[1]
-            if signers[self._ask("approvals", inputs)["persons"]] > each.signatures and not by_others and owed[1]:
+            if (
+                signers[self._ask("approvals", inputs, each.late)["persons"]] > each.signatures
+                and not by_others
+                and owed[1]
+            ):
                 waits.add("approval_needed")
             waits |= {kind for kind, count in each.wrong.items() if count > each.settled[kind]}
             if any(not piece.here and not piece.missing for piece in each.pieces) and each.receipts:
@@ -368,8 +383,11 @@ def _walk(walk: _Story, step: Step) -> None:
         _inspected(walk, step)
     elif act == "marketplace_refund":
         pieces = [piece for row in args["lines"] for piece in _pieces(walk, row, int(row["quantity"]))]
-        walk.returns.append(_Return("$marketplace", "marketplace_return", "none_given", "refund", act, pieces))
+        made = _Return("$marketplace", "marketplace_return", "none_given", "refund", act, pieces, late=walk.late)
+        walk.returns.append(made)
         walk.by_marketplace_minor = round(sum((piece.value for piece in pieces), Fraction(0)))
+    elif act == "place_order":
+        walk.sold_late = walk.late
     elif act == "refund_in_dashboard":
         walk.by_hand_minor += args["amount_minor"]
     elif act in ("open_dispute", "close_dispute"):
@@ -414,7 +432,7 @@ def _ask_back(walk: _Story, step: Step) -> None:
         reason = _REASONS.get(row["reason"], row["reason"])
         pieces += _pieces(walk, row, int(row["quantity"]))
     channel = "store" if step.system == _TILL else {"request_return": "portal"}.get(step.act, step.act.lstrip("/"))
-    walk.returns.append(_Return(f"${step.name}", "return", reason, "refund", channel, pieces))
+    walk.returns.append(_Return(f"${step.name}", "return", reason, "refund", channel, pieces, late=walk.late))
 
 
 def _pieces(walk: _Story, row: Mapping[str, Any], count: int) -> list[_Piece]:
@@ -433,7 +451,7 @@ def _counted(walk: _Story, step: Step) -> None:
     mine = next(named, walk.returns[0] if walk.returns else None)
     if mine is None:  # nobody announced it (requirement 69, blind return)
         pieces = [piece for row in step.args["lines"] for piece in _pieces(walk, row, int(row["quantity"]))]
-        mine = _Return("$blind", "return", "none_given", "refund", "blind", pieces)
+        mine = _Return("$blind", "return", "none_given", "refund", "blind", pieces, late=walk.late)
         walk.returns.append(mine)
     place, rows = "store" if step.system == _TILL else "returns", list[list[_Piece]]()
     mine.receipts += 1

@@ -19,6 +19,7 @@ class Playing:
     names: dict[str, Any] = field(default_factory=dict)
     busy: bool = False
     told: list[str] = field(default_factory=list)  # what was refused
+    done: list[float] = field(default_factory=list)  # when each step was done
     _ref: str | None = None  # of the present step, while nothing new is known
     _judged: tuple[View | None, bool] | None = None  # the view at which the conditions were looked at last
 
@@ -67,9 +68,10 @@ class Playing:
         names = {**self.names, **({"case": case_names(view, step.when)} if view is not None else {})}
         return str(bind(step.act, names)), bind(dict(step.args), names)
 
-    def did(self, answer: Any) -> None:
+    def did(self, answer: Any, now: float) -> None:
         step = self.step
         assert step is not None
+        self.done.append(now)
         if step.name:
             self.names[step.name] = answer
         self.at, self.since, self.busy, self._ref, self._judged = self.at + 1, None, False, None, None

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
 from fastapi import FastAPI
@@ -147,12 +148,12 @@ class ApiProcess(Process):
 
 
 def _application(ground: Ground, services: Services) -> FastAPI:
-    if ground not in _made:
-        _made[ground] = make_app(services)
-    return _made[ground]
+    if ground.home not in _made:
+        _made[ground.home] = make_app(services)
+    return _made[ground.home]
 
 
-_made: dict[Ground, FastAPI] = {}
+_made: dict[Path, FastAPI] = {}
 
 
 def composed(ground: Ground, pool: Pool, connectors: Mapping[str, Connector], clock: Clock) -> Runtime:

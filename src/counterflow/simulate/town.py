@@ -71,7 +71,12 @@ class Ground:
     @cached_property
     def oracle(self) -> Oracle:
         """Reads the retailer's tables as they are on disk."""
-        return Oracle((self.home / "policies" / "retailer.toml").read_text("utf-8"))
+        return Oracle(self.policies)
+
+    @property
+    def policies(self) -> str:
+        """The retailer's tables as text."""
+        return (self.home / "policies" / "retailer.toml").read_text("utf-8")
 
     @property
     def settings(self) -> Settings:
