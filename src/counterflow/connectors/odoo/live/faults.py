@@ -153,12 +153,12 @@ def _at_once(what: str) -> Callable[[Proof], Awaitable[str | None]]:
 
 
 async def reads(at: Proof) -> str:
-    """A credit note and its payment: each reading call is lost once"""
+    """A credit note and its payment, by a process that knows no names yet: each reading call is lost once"""
     met = 0
     for prepare in (_credit_note, _payment):
         for number in range(1, 40):
             effect, wanted = await prepare(at)
-            hits = at.wire.hit
+            hits, at.connector = at.wire.hit, at.connect()
             at.wire.fault = Fault("lost_reply", number, reads=True)
             async with at.leaves(wanted):
                 await at.carried_out(effect)
@@ -166,6 +166,8 @@ async def reads(at: Proof) -> str:
             if at.wire.hit == hits:
                 break
             met += 1
+    if not met:
+        raise Failed("no reading call was made")
     return f"{met} injections"
 
 
