@@ -22,6 +22,7 @@ from counterflow.simulate.families import write
 from counterflow.simulate.faults import CLASSES, KINDS, MOST, Chance, Exact
 from counterflow.simulate.kernel import Kernel
 from counterflow.simulate.loop import VirtualLoop
+from counterflow.simulate.policy import CHANGES
 from counterflow.simulate.run import Stage, planned
 from counterflow.simulate.town import running
 
@@ -93,9 +94,11 @@ def test_a_worker_of_the_simulation_has_all_duties_but_the_signing(stage: Stage)
 def test_other_rules_come_in_mid_case_and_the_oracle_knows_which_count(stage: Stage, n: int) -> None:
     """Published once the sale is made, before the return is asked for or after: no case is left or paid wrongly."""
     story = write(SEED, n, "deduction")
-    for turn in (60, 400):
-        ran = stage.run(SEED, [story], Exact({("turn", turn): "policy_changed"}))
-        assert ran.holds and ran.fired.total() == 1, (ran.invariant, ran.what)
+    for turn in (150, 400):
+        ran = stage.run(SEED, [story], Exact({("turn", turn): "policy_changed"}), trace=True)
+        assert ran.holds and ran.foreseen == 1, (ran.invariant, ran.what)
+        [said] = [line.partition("policy_changed ")[2] for line in ran.trace if "fault policy_changed" in line]
+        assert said in CHANGES
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -8,6 +8,7 @@ from counterflow.configuration import Configuration
 from counterflow.core.policy import PolicySet, parse
 from counterflow.simulate.oracle import Oracle
 from counterflow.simulate.player import Playing
+from counterflow.simulate.script import PEOPLE
 
 if TYPE_CHECKING:
     from counterflow.simulate.kernel import Kernel
@@ -24,9 +25,9 @@ CHANGES: dict[str, tuple[tuple[str, str], ...]] = {
         (_SELL_OFF, _SELL_OFF.replace("liquidate", "scrap")),
     ),
 }
-UNSURE_SECONDS = (
-    7200.0  # a clock of ours may be an hour off: what was asked so close to the change may be on either side
-)
+FIRST_SECONDS = 3600.0  # before it the sales are made
+# Asked so close to the change it may be on either side: shops' clocks tell seconds, ours may be an hour off.
+UNSURE_SECONDS, UNSURE_SECONDS_WITH_US = 2.0, 7200.0
 
 
 @dataclass
@@ -41,9 +42,9 @@ class Rules:
         self.oracle = self.kernel.ground.oracle
 
     async def change(self, rng: random.Random) -> str:
-        """Publish, and start every process of ours anew with it. Once in a run: after it nothing happens."""
-        if self.changed is not None:
-            return "not again"
+        """Publish, and start every process of ours anew with it. Once in a run, and not before the sales are made."""
+        if self.changed is not None or self.kernel.loop.virtual < FIRST_SECONDS:
+            return "not now"
         kernel = self.kernel
         name = rng.choice(sorted(CHANGES))
         self.changed, now = kernel.loop.virtual, kernel.outside.worlds["shop"].clock.now()
@@ -64,8 +65,9 @@ class Rules:
         if self.changed is None:
             return frozenset()
         changed = self.changed
-        if any(abs(at - changed) < UNSURE_SECONDS for at in playing.done):
-            return None
+        for step, at in zip(playing.story.steps, playing.done, strict=True):
+            if abs(at - changed) < (UNSURE_SECONDS_WITH_US if step.system == PEOPLE else UNSURE_SECONDS):
+                return None
         return frozenset(n for n, at in enumerate(playing.done) if at > changed)
 
 
