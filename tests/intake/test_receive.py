@@ -106,6 +106,27 @@ async def test_what_postgres_cannot_store_fails_nobody_else(fresh_database):
         assert await world.one("SELECT count(*) FROM cases") == 7
 
 
+LONG = "".join(map(chr, range(256, 9999)))  # no index takes it
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"request": "\ud800"}, {"look": "\ud800"}, {"look": LONG}],
+    ids=["half a character", "in a look", "too long"],
+)
+async def test_what_nothing_can_write_is_malformed(fresh_database, said):
+    """It was answered 500, so that the sender came again and again."""
+    async with a_world(fresh_database) as world, world.intake() as intake:
+        assert (await intake.receive(delivery(said))).status == "malformed"
+        assert await world.one("SELECT count(*) FROM exceptions") == 1
+
+
+async def test_an_identity_that_is_too_long_for_an_index_is_malformed(fresh_database):
+    async with a_world(fresh_database) as world, world.intake() as intake:
+        assert (await intake.receive(delivery({"request": "R1"}, LONG))).status == "malformed"
+        assert (await intake.receive(delivery({"request": "R1"}, LONG))).repeat
+
+
 async def test_an_unknown_topic_is_kept_and_ignored(fresh_database):
     async with a_world(fresh_database) as world, world.intake() as intake:
         assert (await intake.receive(delivery({"weather": "fine"}))).status == "ignored"

@@ -17,6 +17,7 @@ from counterflow.core.ids import fact_id
 from counterflow.sdk.connector import ConnectorConfig, Context, Delivery, Page, Signal
 from counterflow.sdk.manifest import Feed, Manifest
 from counterflow.sdk.outcomes import Malformed
+from counterflow.sdk.reading import reading
 from counterflow.sdk.simulator import World
 from counterflow.sdk.testing import File, Harness
 from counterflow.sdk.testing.check import CHECKS, POINTS, Case, all_checks
@@ -45,6 +46,7 @@ class Reader:
     def translate(self, delivery: Delivery) -> Sequence[Fact | Signal]:
         return []
 
+    @reading
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
         text = self.decoded(SHELF[ref])
         rows = [row for row in csv.reader(io.StringIO(text)) if row]
@@ -123,6 +125,12 @@ class ByReference(Reader):
 
 
 READS: list[str] = []
+
+
+class FailsOnACell(Reader):
+    fetch = Reader.fetch.__wrapped__  # type: ignore[attr-defined]
+
+
 MISTAKES = [
     (ByPosition, "columns_in_any_order"),
     (EnglishOnly, "headers_of_another_language"),
@@ -131,6 +139,7 @@ MISTAKES = [
     (EmptyIsNothing, "no_file_at_all"),
     (CountsReads, "a_file_twice"),
     (ByReference, "a_corrected_file"),
+    (FailsOnACell, "a_spoiled_file"),
 ]
 
 

@@ -1,7 +1,10 @@
 """Each mistake alone, in a connector that is careful in all else, fails the check that is about it."""
 
 import asyncio
+import contextlib
+import hmac
 import itertools
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -241,6 +244,76 @@ class SaysItsKey(StripeConnector):
             raise
 
 
+class ComparesTheMeaning(StripeConnector):
+    """What was signed is made anew from the JSON, so that other bytes of the same meaning get in."""
+
+    def verify(self, delivery: Delivery) -> None:
+        with contextlib.suppress(ValueError):
+            again = json.dumps(json.loads(delivery.body), separators=(",", ":"), ensure_ascii=False).encode()
+            delivery = replace(delivery, body=again)
+        super().verify(delivery)
+
+
+class TakesNoKey(StripeConnector):
+    """A secret that is not set is one that everybody knows."""
+
+    def verify(self, delivery: Delivery) -> None:
+        stamp, _, given = delivery.header("stripe-signature").removeprefix("t=").partition(",v1=")
+        if not hmac.compare_digest(hmac.digest(b"", stamp.encode() + b"." + delivery.body, "sha256").hex(), given):
+            super().verify(delivery)
+
+
+class TakesTheObjectForGranted(StripeConnector):
+    def translate(self, delivery: Delivery) -> Sequence[Fact | Signal]:
+        found = super().translate(delivery)
+        return found if json.loads(delivery.body)["data"]["object"]["id"] else []
+
+
+class TakesAnyText(StripeConnector):
+    def translate(self, delivery: Delivery) -> Sequence[Fact | Signal]:
+        found = super().translate(delivery)
+        thing = json.loads(delivery.body)["data"]["object"] if found else {}
+        note = "".join(value[-8:] for value in thing.values() if isinstance(value, str))[:400]
+        return [replace(item, refs=(*item.refs, f"note:{note}")) for item in found if isinstance(item, Signal)]
+
+
+class TakesTheAnswerForGranted(StripeConnector):
+    async def pull(self, feed: str, cursor: str) -> Page:
+        rows, _ = await self._client.page("/v1/refunds", [])
+        assert all(row["amount"] > 0 for row in rows)
+        return await super().pull(feed, cursor)
+
+
+class WalksForEver(StripeConnector):
+    async def pull(self, feed: str, cursor: str) -> Page:
+        page = await super().pull(feed, cursor)
+        while page.more:
+            page = await super().pull(feed, cursor)
+        return page
+
+
+class NoListIsAnEmptyList(StripeConnector):
+    async def pull(self, feed: str, cursor: str) -> Page:
+        if "data" in await self._client.get("/v1/refunds"):
+            return await super().pull(feed, cursor)
+        return Page((), cursor, False)
+
+
+class NoListIsNotThere(StripeConnector):
+    async def find(self, effect: Effect) -> Outcome | None:
+        assert isinstance(effect.command, PayLeg)
+        payment = f"/v1/refunds?payment_intent={mapping.their_id(effect.command.payment_ref)}"
+        return await super().find(effect) if "data" in await self._client.get(payment) else None
+
+
+class LooksInTheWrongPlace(StripeConnector):
+    async def find(self, effect: Effect) -> Outcome | None:
+        for refund in (await self._client.get("/v1/refunds"))["data"]:
+            if refund["metadata"]["counterflow_key"] == effect.effect_id:
+                return await super().find(effect)
+        return None
+
+
 class LooseConfig(StripeConfig):
     model_config = ConfigDict(extra="ignore")
 
@@ -287,6 +360,16 @@ MUTANTS = [
     (DoctorCrashes, "doctor_tells"),
     (ShowsItsKey, "config_keeps_its_secrets"),
     (SaysItsKey, "nothing_tells_a_secret[PayLeg]"),
+    (ComparesTheMeaning, "a_spoiled_signature"),
+    (TakesNoKey, "a_spoiled_signature"),
+    (TakesDoubledHeaders, "a_spoiled_signature"),
+    (TakesTheObjectForGranted, "a_spoiled_delivery"),
+    (TakesAnyText, "a_spoiled_delivery"),
+    (TakesTheAnswerForGranted, "a_spoiled_answer[refunds]"),
+    (WalksForEver, "a_spoiled_answer[refunds]"),
+    (NoListIsAnEmptyList, "a_list_that_is_gone[refunds]"),
+    (NoListIsNotThere, "a_look_up_without_its_list[PayLeg]"),
+    (LooksInTheWrongPlace, "a_spoiled_look_up[PayLeg]"),
 ]
 CONFIGS = [
     (LooseConfig, "unknown_config_is_refused"),
@@ -315,6 +398,7 @@ def fails(wanted: str, made: type[StripeConnector], config: Any = StripeConfig, 
 
     class Mutant(Harness):
         maker = Maker()
+        spoiled = 400
 
     [case] = [case for case in cases(connector.manifest) if str(case) == wanted]
     with pytest.raises(Exception) as caught:

@@ -52,6 +52,11 @@ async def test_what_was_never_sent_is_transient(error: type[httpx2.RequestError]
         await transport(_raising(error)).request("POST", "/x", write=write)
 
 
+async def test_what_no_address_can_hold_is_rejected() -> None:
+    with pytest.raises(Rejected, match="cannot ask for"):
+        await transport(lambda request: answer(200)).request("GET", "/orders/1\0", write=False)
+
+
 @pytest.mark.parametrize("error", AFTER)
 async def test_what_was_sent_and_not_answered_is_unknown_for_a_write(error: type[httpx2.RequestError]) -> None:
     with pytest.raises(UnknownOutcome):

@@ -16,6 +16,7 @@ def conformance(
     name: str,
     *,
     faults: int = 1000,
+    spoiled: int = 300,
     url: str = "",
     db: str = "",
     key: _Key = "",
@@ -36,6 +37,8 @@ def conformance(
         The connector, as `counterflow connectors list` prints it.
     faults
         How many random faults the soak goes through, over all commands.
+    spoiled
+        How many spoiled deliveries, answers and files each check of bad input goes through.
     url
         A real system, as http://127.0.0.1:8069.
     db
@@ -61,7 +64,7 @@ def conformance(
             target = Target(url, db, key, admin_key, login, admin_login, settings)
             results = live(name, target, only, lambda result: print(f"{result.outcome} {result.case}", file=sys.stderr))
         else:
-            results = run(name, faults, only) + live(name, only=only)
+            results = run(name, faults, spoiled, only) + live(name, only=only)
     except LookupError as error:
         raise Stop(NOT_FOUND, str(error).strip("'\"")) from None
     show(results, ("point", "outcome", "case", "message"), output)

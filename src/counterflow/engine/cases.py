@@ -20,6 +20,7 @@ from counterflow.sdk.connector import Clock
 from counterflow.store import cases, exceptions, inbox, sales, xref
 from counterflow.store.cases import Stale
 from counterflow.store.codec import decode_fact
+from counterflow.store.pool import gone
 
 BATCH = 200
 BREATH_SECONDS = 0.02  # decisions let the calls of the same process go on this often
@@ -53,8 +54,6 @@ class CaseDrain:
         while True:
             try:
                 taken, more = await self._transaction(conn, shards, limit)
-            except (psycopg.OperationalError, psycopg.ProgrammingError):
-                raise  # the database is gone, or our statement is wrong: no fact is to blame
             except Stale as error:
                 stale += 1
                 for case_id in error.args[0]:
@@ -63,6 +62,8 @@ class CaseDrain:
                     raise
                 continue
             except Exception as error:
+                if gone(error) or isinstance(error, psycopg.ProgrammingError):
+                    raise  # the database is gone, or our statement is wrong: no fact is to blame
                 if limit == 1:
                     await self._park_first(conn, shards, f"{type(error).__name__}: {error}"[:1000])
                 limit = max(1, limit // 2)

@@ -26,13 +26,13 @@ from counterflow.engine.verdict import KEY_GONE, READ, Verdict, after_crash, aft
 from counterflow.intake.accept import accept
 from counterflow.sdk.connector import Clock, Connector
 from counterflow.sdk.manifest import Idempotency, Support
-from counterflow.sdk.outcomes import Done, Malformed, Outcome, RateLimited, UnknownOutcome
+from counterflow.sdk.outcomes import Done, Malformed, Outcome, RateLimited, UnknownOutcome, legible
 from counterflow.store import cases, connections, deliveries, effects, exceptions, inbox
 from counterflow.store.deliveries import Kept
 from counterflow.store.effects import READS, Claimed, Result
 from counterflow.store.exceptions import Raised
 from counterflow.store.inbox import Incoming
-from counterflow.store.pool import Pool
+from counterflow.store.pool import Pool, gone
 from counterflow.store.shards import wake
 
 LOOK_LEASE_SECONDS = 150.0  # longer than a call may take
@@ -207,18 +207,20 @@ class EffectDrain:
     async def _record(self, calls: Sequence[Sequence[Ended]]) -> None:
         """Outcomes, facts and circuit in one transaction; one by one if Postgres refuses something in them."""
         flat = [ended for call in calls for ended in call]
-        try:
-            await self._write(flat)
-        except psycopg.OperationalError:
-            raise
-        except psycopg.Error:
+        if await self._refused(flat):
             for ended in flat:
-                try:
-                    await self._write([ended])
-                except psycopg.OperationalError:
-                    raise
-                except psycopg.Error as error:
-                    await self._write([_unwritable(ended, str(error))])
+                if why := await self._refused([ended]):
+                    await self._write([_unwritable(ended, why)])
+
+    async def _refused(self, ended: Sequence[Ended]) -> str:
+        """Write them; why they cannot be written, empty when they were."""
+        try:
+            await self._write(ended)
+        except (psycopg.Error, ValueError) as error:  # half a character is a ValueError
+            if gone(error):
+                raise
+            return f"{type(error).__name__}: {error}"
+        return ""
 
     async def _write(self, ended: Sequence[Ended]) -> None:
         now = self.clock()
@@ -369,7 +371,7 @@ def _result(e: Ended) -> Result:
 
 
 def _clean(text: str) -> str:
-    return text.replace("\x00", "")[:2000]
+    return legible(text.replace("\x00", ""), 600)  # a reference is indexed
 
 
 def _unwritable(ended: Ended, why: str) -> Ended:

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 from counterflow.core.ids import make_id
 from counterflow.engine.effects import auth_exception, unreadable, where_raw
-from counterflow.engine.send import DRIFT
 from counterflow.intake.accept import accept, look, split
 from counterflow.sdk.connector import Clock, Connector
 from counterflow.sdk.http import hearing
 from counterflow.sdk.manifest import Feed
-from counterflow.sdk.outcomes import ConnectorError, MissingRight
+from counterflow.sdk.outcomes import ConnectorError, MissingRight, legible
+from counterflow.sdk.reading import DRIFT
 from counterflow.store import connections, cursors, deliveries, exceptions
 from counterflow.store.exceptions import Raised
 from counterflow.store.pool import Pool
@@ -54,7 +54,7 @@ class FeedPuller:
                 refused = error.message if error.word == "auth_failed" and not isinstance(error, MissingRight) else ""
             except Exception as error:  # a bug of the connector stops its feed, not the worker
                 message, again, drifted = (
-                    f"{type(error).__name__}: {error}"[:500],
+                    legible(f"{type(error).__name__}: {error}", 500),
                     FAILED_SECONDS,
                     isinstance(error, DRIFT),
                 )

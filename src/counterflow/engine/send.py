@@ -22,10 +22,9 @@ from counterflow.sdk.outcomes import (
     Transient,
     UnknownOutcome,
 )
+from counterflow.sdk.reading import DRIFT
 from counterflow.store.effects import READS
 
-# What a connector fails with when an answer is not as it was.
-DRIFT = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 CALL_SECONDS = 120.0  # a batch is several requests, each with the connection's own timeout
 
 # Surely not applied because of one of them: the others are sent without it.

@@ -18,14 +18,16 @@ from counterflow.intake.accept import accept, look, split
 from counterflow.intake.pressure import Pressure
 from counterflow.sdk.connector import Clock, Connector, Delivery
 from counterflow.sdk.http import redact
-from counterflow.sdk.outcomes import AuthFailed, Malformed
+from counterflow.sdk.outcomes import AuthFailed, Malformed, legible
 from counterflow.store import deliveries, exceptions
 from counterflow.store.deliveries import Kept
 from counterflow.store.exceptions import Raised
-from counterflow.store.pool import Pool, mend
+from counterflow.store.pool import Pool, gone, mend
 
 GROUP_MOST = 64
 COMMITTERS = 2
+# What a delivery says may be no text, no number or no key that Postgres takes.
+_UNWRITABLE = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, ValueError)
 BODY_BYTES_MOST = 2_000_000
 
 
@@ -137,7 +139,7 @@ class Intake:
         try:
             receipts = await self._commit_twice(jobs)
         except Exception as error:
-            if isinstance(error, psycopg.OperationalError):  # the database is gone: nobody is answered with a receipt
+            if gone(error):  # the database is gone: nobody is answered with a receipt
                 for job in jobs:
                     if not job.answer.done():
                         job.answer.set_exception(error)
@@ -147,9 +149,10 @@ class Intake:
                     await self._commit_group([job])
                 return
             job = jobs[0]
-            if job.kept is not None and job.kept.status != "malformed" and isinstance(error, psycopg.DataError):
-                reason = f"what it says cannot be stored: {error}".replace("\x00", "")
-                kept = replace(job.kept, status="malformed", facts=0, reason=reason)
+            if job.kept is not None and job.kept.status != "malformed" and isinstance(error, _UNWRITABLE):
+                key = _raw_key(job.kept.connection, job.kept.body)
+                reason = legible(f"what it says cannot be stored: {error}")
+                kept = replace(job.kept, delivery_key=key, status="malformed", facts=0, reason=reason)
                 await self._commit_group([replace(job, kept=kept, facts=(), looks=())])
             elif not job.answer.done():
                 job.answer.set_exception(error)
@@ -221,7 +224,7 @@ def translated(connector: Connector, delivery: Delivery, delivery_id: str) -> tu
         status, reason = "malformed", f"the translation failed: {type(error).__name__}: {error}"[:500]
     if status == "malformed":
         facts, looks = [], []
-        key = make_id("raw", delivery.connection, delivery.body.hex())
+        key = _raw_key(delivery.connection, delivery.body)
     count = len(facts) + len(looks)
     kept = Kept(
         delivery_id,
@@ -232,6 +235,11 @@ def translated(connector: Connector, delivery: Delivery, delivery_id: str) -> tu
         delivery.received_at,
         status,
         count,
-        reason.replace("\x00", ""),
+        legible(reason),
     )
     return kept, facts, looks
+
+
+def _raw_key(connection: str, body: bytes) -> str:
+    """What stands for the identity of a delivery that cannot be read."""
+    return make_id("raw", connection, body.hex())

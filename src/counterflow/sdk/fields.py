@@ -1,5 +1,6 @@
 """Somebody else's JSON, read strictly: what is missing, of another type or absurd is Malformed and names its field."""
 
+import json
 import re
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -14,6 +15,14 @@ AMOUNT_MOST = 10**12  # minor units
 
 _NO: Any = object()
 _BROKEN = re.compile("[\x00\ud800-\udfff]").search  # neither is storable
+
+
+def parsed(body: bytes) -> Any:
+    """The JSON value. Raises ValueError, also where it is nested deeper than any message is."""
+    try:
+        return json.loads(body)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 class Fields:
@@ -85,13 +94,13 @@ class Fields:
         """An object inside this one."""
         return Fields(self._value(name, _NO), self._at(name))
 
-    def rows(self, name: str) -> list["Fields"]:
-        """A list of objects; absent: none."""
-        return [Fields(row, f"{self._at(name)}[{n}]") for n, row in enumerate(self.items(name))]
+    def rows(self, name: str, *, needed: bool = False) -> list["Fields"]:
+        """A list of objects; absent: none, unless it is `needed`."""
+        return [Fields(row, f"{self._at(name)}[{n}]") for n, row in enumerate(self.items(name, needed=needed))]
 
-    def items(self, name: str) -> list[Any]:
-        """A list of whatever; absent: empty."""
-        value = self._value(name, ())
+    def items(self, name: str, *, needed: bool = False) -> list[Any]:
+        """A list of whatever; absent: empty, unless it is `needed`, as what a page or a look-up is about."""
+        value = self._value(name, _NO if needed else ())
         if value == ():
             return []
         if not isinstance(value, list) or len(value) > ROWS_MOST:

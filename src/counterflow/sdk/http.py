@@ -23,6 +23,7 @@ from typing import Any, Protocol
 
 import httpx2
 
+from counterflow.sdk.fields import parsed
 from counterflow.sdk.outcomes import (
     AuthFailed,
     Conflict,
@@ -138,6 +139,8 @@ class Transport:
                 response = await self._read(answer, write)
         except _BEFORE_SEND as error:
             raise Transient(f"cannot reach {self._host(url)}: {type(error).__name__}. Check the address") from None
+        except httpx2.InvalidURL as error:  # an id of theirs that no address can hold
+            raise Rejected(f"cannot ask for {redact(url)!r}: {error}", code="address") from None
         except httpx2.HTTPError as error:
             raise _lost(write, f"no answer from {self._host(url)}: {type(error).__name__}") from None
         if (last := _heard.get()) is not None:
@@ -171,7 +174,7 @@ class Transport:
 def json_of(response: httpx2.Response, *, write: bool) -> Any:
     """The JSON body. Garbage after a write is UnknownOutcome (it may have been applied), after a read Malformed."""
     try:
-        return response.json()
+        return parsed(response.content)
     except ValueError:
         message = f"answered {response.status_code} with something that is no JSON: {redact(response.text[:120])}"
         if write:

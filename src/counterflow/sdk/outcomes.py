@@ -3,9 +3,17 @@
 Authors classify by *when* it failed (before send, after send, answered), not by status code alone.
 """
 
+import re
 from dataclasses import dataclass
 
 from counterflow.core.facts import Fact
+
+_BROKEN = re.compile("[\x00\ud800-\udfff]")
+
+
+def legible(text: str, most: int = 2_000) -> str:
+    """Text that may quote them, so that it can be stored: whole characters, no NUL, not too many."""
+    return _BROKEN.sub("\ufffd", text[:most])
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,7 @@ class ConnectorError(Exception):
 
     def __init__(self, message: str, *, code: str = "", field: str = "") -> None:
         super().__init__(message)
-        self.message, self.code, self.field = message, code, field
+        self.message, self.code, self.field = legible(message), legible(code), legible(field)
 
 
 class Transient(ConnectorError):

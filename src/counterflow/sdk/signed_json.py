@@ -9,13 +9,13 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, SecretStr
 
 from counterflow.sdk.connector import Delivery
+from counterflow.sdk.fields import parsed
 from counterflow.sdk.outcomes import AuthFailed, Malformed
 
 TOLERANCE_SECONDS = 300
@@ -50,7 +50,7 @@ def identify(delivery: Delivery) -> str:
 def document(delivery: Delivery) -> dict[str, Any]:
     """The body as a JSON object. Raises Malformed."""
     try:
-        body = json.loads(delivery.body)
+        body = parsed(delivery.body)
     except ValueError as error:  # UnicodeDecodeError is one
         raise Malformed(f"the delivery is no JSON: {type(error).__name__}") from None
     if not isinstance(body, dict):

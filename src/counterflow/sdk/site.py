@@ -20,7 +20,7 @@ from counterflow.core.facts import Body, Fact
 from counterflow.core.ids import fact_id
 from counterflow.sdk import signed_json
 from counterflow.sdk.connector import ConnectorConfig, Context, Delivery, Page, Signal
-from counterflow.sdk.fields import Fields
+from counterflow.sdk.fields import Fields, parsed
 from counterflow.sdk.http import json_of, raise_for
 from counterflow.sdk.manifest import Manifest
 from counterflow.sdk.outcomes import Conflict, ConnectorError, Malformed, NotFound, Transient
@@ -186,7 +186,7 @@ class SiteClient:
 
 def _raise_for(response: httpx2.Response, *, write: bool) -> None:
     try:
-        body = response.json()
+        body = parsed(response.content)
     except ValueError:
         body = None
     problem = body if isinstance(body, dict) else {}
@@ -223,7 +223,7 @@ class SiteConnector:
         """A page of all events. One that breaks the form does not stop the others: it is a signal to look at it."""
         page = await self._site.events(cursor, self._page_size)
         items: list[Fact | Signal] = []
-        for place, doc in enumerate(page.items("events")):
+        for place, doc in enumerate(page.items("events", needed=True)):
             try:
                 items += self._facts(doc, self._now())
             except Malformed:
@@ -235,7 +235,7 @@ class SiteConnector:
         place, at, cursor = ref.partition("@")
         if not (at and place.isascii() and place.isdigit() and len(place) < 4):
             raise NotFound(f"{ref!r} names no event: it is <place>@<cursor of the page before>")
-        docs = (await self._site.events(cursor, int(place) + 1)).items("events")
+        docs = (await self._site.events(cursor, int(place) + 1)).items("events", needed=True)
         if int(place) >= len(docs):
             raise NotFound(f"there is no event {ref!r} any more: the site has to keep its events")
         return self._facts(docs[int(place)], self._now())

@@ -38,6 +38,11 @@ async def mend(pool: Pool) -> None:
         await pool.check()
 
 
+def gone(error: BaseException) -> bool:
+    """Whether the database is the trouble, and not what was to be written: that fails however often it is tried."""
+    return isinstance(error, psycopg.OperationalError) and not isinstance(error, psycopg.errors.ProgramLimitExceeded)
+
+
 async def connect(url: str) -> AsyncConnection:
     """One connection of its own, for locks and LISTEN."""
     return await AsyncConnection.connect(url, autocommit=True, keepalives=1, keepalives_idle=5, keepalives_interval=5)

@@ -10,6 +10,7 @@ from counterflow.sdk.connector import Connector, Context, Delivery, Page, Signal
 from counterflow.sdk.fields import Fields
 from counterflow.sdk.http import json_of, raise_for
 from counterflow.sdk.outcomes import ConnectorError, NotFound, Outcome, Rejected
+from counterflow.sdk.reading import reading
 from counterflow_acme import mapping
 from counterflow_acme.manifest import MANIFEST, AcmeConfig
 
@@ -40,18 +41,20 @@ class AcmeConnector:
 
     # Reads
 
+    @reading
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
         thing = await self._get(f"/{feed}/{ref.rpartition(':')[2]}")
         facts = mapping.refund_facts if feed == "refunds" else mapping.payout_facts
         return facts(self._connection, thing, self._now())
 
+    @reading
     async def pull(self, feed: str, cursor: str) -> Page:
         """Acme numbers its changes: the cursor is the number of the last one."""
         if feed not in KINDS:
             raise NotFound(f"Acme has no feed {feed!r}: use one of {', '.join(KINDS)}")
         params = {"kind": KINDS[feed], "after": cursor or "0", "limit": self._config.page_size}
         page = await self._get("/changes", **params)
-        rows = page.rows("changes")
+        rows = page.rows("changes", needed=True)
         last = str(rows[-1].whole("number", 1, mapping.AMOUNT)) if rows else cursor
         return Page(tuple(self._signal(feed, row.text("id")) for row in rows), last, page.flag("more"))
 
@@ -70,9 +73,10 @@ class AcmeConnector:
         refund = await self._call("POST", "/refunds", write=True, json=body)
         return mapping.refund_outcome(self._connection, Fields(refund), leg)
 
+    @reading
     async def find(self, effect: Effect) -> Outcome | None:
         leg = _leg(effect)
-        found = (await self._get("/refunds", reference=effect.effect_id)).rows("refunds")
+        found = (await self._get("/refunds", reference=effect.effect_id)).rows("refunds", needed=True)
         return mapping.refund_outcome(self._connection, found[0], leg) if found else None
 
     # The rest

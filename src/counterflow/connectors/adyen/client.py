@@ -9,6 +9,7 @@ import httpx2
 
 from counterflow.connectors.adyen.manifest import AdyenConfig
 from counterflow.sdk.connector import Context
+from counterflow.sdk.fields import parsed
 from counterflow.sdk.http import json_of, raise_for
 from counterflow.sdk.outcomes import AuthFailed, ConnectorError, UnknownOutcome
 
@@ -66,7 +67,7 @@ class Client:
 def _refused(response: httpx2.Response) -> None:
     """Raise the word. `transient-error: true` says that the same key may be sent again: until then nobody knows."""
     try:
-        error = response.json()
+        error = parsed(response.content)
     except ValueError:
         error = {}
     error = error if isinstance(error, dict) else {}

@@ -105,7 +105,7 @@ class Harness(testing.Harness):
                 signature = sign(bytes.fromhex(HMAC_KEY), item)
                 item["additionalData"] = {**item.get("additionalData", {}), "hmacSignature": signature}
             body = json.dumps(message).encode()
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             pass
         return self.delivery_of({"Authorization": basic(WEBHOOK_LOGIN)}, body)
 

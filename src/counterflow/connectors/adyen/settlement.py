@@ -18,6 +18,7 @@ from counterflow.connectors.adyen.mapping import RANK, fact_of, key_of, refund_f
 from counterflow.core.effects import SettlementEntry
 from counterflow.core.facts import Fact, PayoutReported, RefundReported, RefundSettled
 from counterflow.core.money import MoneyError, to_minor
+from counterflow.sdk.fields import AMOUNT_MOST
 from counterflow.sdk.outcomes import Malformed
 
 REPORT = r"settlement_detail_report_batch_(\d{1,9})\.csv"
@@ -130,9 +131,12 @@ def _fee(row: Row) -> int:
 def _minor(row: Row, column: str, currency: str) -> int:
     text = re.sub(r"^(-?)\.", r"\g<1>0.", row[column]) or "0"  # real files have ".11"
     try:
-        return to_minor(text, currency)
+        minor = to_minor(text, currency)
     except MoneyError as error:
         raise Malformed(f"{column}: {error}", field=column) from None
+    if abs(minor) > AMOUNT_MOST:
+        raise Malformed(f"{column}: {text} is larger than any amount", field=column)
+    return minor
 
 
 def _at(row: Row) -> datetime:

@@ -57,7 +57,7 @@ def verify(delivery: Delivery, login: str, keys: Sequence[bytes]) -> None:
 def identify(delivery: Delivery) -> str:
     """What its items say, and when: the same for every attempt; a report that is written again has another date."""
     said = sorted(f"{signed_text(item)}@{item.get('eventDate')}" for item in _items(delivery))
-    return f"items_{hashlib.sha256(chr(30).join(said).encode()).hexdigest()}"
+    return f"items_{hashlib.sha256(_bytes(chr(30).join(said))).hexdigest()}"
 
 
 def translate(connection: str, account: str, delivery: Delivery) -> list[Fact | Signal]:
@@ -105,7 +105,7 @@ def key_bytes(key: str) -> bytes:
 
 
 def _items(delivery: Delivery) -> list[Item]:
-    rows = Fields(document(delivery)).items("notificationItems")
+    rows = Fields(document(delivery)).items("notificationItems", needed=True)
     items = [
         row["NotificationRequestItem"] for row in rows if isinstance(row, dict) and "NotificationRequestItem" in row
     ]
@@ -114,5 +114,10 @@ def _items(delivery: Delivery) -> list[Item]:
     return items
 
 
+def _bytes(text: str) -> bytes:
+    """Half a character, which JSON can escape, has bytes of its own: no other text may have the same signature."""
+    return text.encode("utf-8", "surrogatepass")
+
+
 def _signature(key: bytes, text: str) -> bytes:
-    return base64.b64encode(hmac.new(key, text.encode(), hashlib.sha256).digest())
+    return base64.b64encode(hmac.new(key, _bytes(text), hashlib.sha256).digest())

@@ -47,7 +47,7 @@ class BankConnector:
         response = await self._http.request("GET", "/lines", write=False, params={"after": cursor} if cursor else {})
         raise_for(response, write=False)
         page = Fields(json_of(response, write=False))
-        lines = page.items("lines")
+        lines = page.items("lines", needed=True)
         facts = tuple(line_fact(self._connection, line, self._now()) for line in lines)
         return Page(facts, Fields(lines[-1]).text("id") if lines else cursor, page.has("next"))
 

@@ -13,6 +13,7 @@ import httpx2
 
 from counterflow.connectors.medusa.manifest import MANIFEST, Config
 from counterflow.sdk.connector import Context
+from counterflow.sdk.fields import parsed
 from counterflow.sdk.http import json_of, raise_for
 from counterflow.sdk.outcomes import ConnectorError, Malformed, NotFound, UnknownOutcome
 
@@ -71,7 +72,7 @@ def _read(response: httpx2.Response, *, write: bool) -> Json:
     problem: Json = {}
     if not response.is_success:
         try:
-            body = response.json()
+            body = parsed(response.content)
         except ValueError:
             body = None
         problem = body if isinstance(body, dict) else {}

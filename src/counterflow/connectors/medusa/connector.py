@@ -11,6 +11,7 @@ from counterflow.core.effects import AnswerReturn, CreateReplacement, Effect, Pa
 from counterflow.core.facts import Fact
 from counterflow.sdk.connector import Context, Delivery, Page, Signal
 from counterflow.sdk.outcomes import AuthFailed, ConnectorError, Done, Malformed, NotFound, Outcome, Rejected
+from counterflow.sdk.reading import reading
 
 _READS = {"orders": feeds.order, "returns": feeds.ret, "refunds": feeds.payment}
 
@@ -38,10 +39,12 @@ class Medusa:
 
     # ---- reads -------------------------------------------------------------------------------------------------------
 
+    @reading
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
         """An order, a return or the refunds of a payment, fresh. Raises NotFound for a feed that there is none of."""
         return await _READS[self._known(feed)](self.client, self.mapper, ref, self.context.now())
 
+    @reading
     async def pull(self, feed: str, cursor: str) -> Page:
         name = self._known(feed)
         return await feeds.pull(self.client, self.mapper, self.config, name, cursor, self.context.now())
@@ -75,6 +78,7 @@ class Medusa:
         except ConnectorError as error:
             return error
 
+    @reading
     async def find(self, effect: Effect) -> Outcome | None:
         """What sets a state may be sent again instead, so only its answer is looked for."""
         match effect.command:

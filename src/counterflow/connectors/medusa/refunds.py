@@ -45,7 +45,7 @@ async def pay(client: Client, config: Config, effect: Effect, command: PayLeg) -
         if found := await find(client, config, effect, command):
             return found
         raise
-    found = _made(answer.get("payment") or {}, effect, command)
+    found = _made({"refunds": [], **(answer.get("payment") or {})}, effect, command)
     if found is None:
         raise UnknownOutcome(f"the shop answered without the refund of {effect.effect_id}")
     return found
@@ -73,7 +73,7 @@ def _sum(rows: list[Json], command: PayLeg) -> int:
 
 
 def _made(payment: Json, effect: Effect, command: PayLeg) -> Done | None:
-    rows = [row for row in payment.get("refunds") or () if key_in(row["note"]) == effect.effect_id]
+    rows = [row for row in payment["refunds"] if key_in(row["note"]) == effect.effect_id]
     if not rows:
         return None
     if len(rows) > 1:

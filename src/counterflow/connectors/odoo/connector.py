@@ -28,6 +28,7 @@ from counterflow.core.effects import Effect
 from counterflow.core.facts import Fact
 from counterflow.sdk.connector import Context, Credential, Delivery, Page, Signal
 from counterflow.sdk.outcomes import ConnectorError, Done, Outcome, Rejected
+from counterflow.sdk.reading import reading
 
 _Send = Callable[[Odoo, Effect], Awaitable[Done]]
 _Find = Callable[[Odoo, Effect], Awaitable[Done | None]]
@@ -85,11 +86,13 @@ class OdooConnector:
     def translate(self, delivery: Delivery) -> Sequence[Fact | Signal]:
         return webhooks.translate(delivery)
 
+    @reading
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
         if feed == points_of_sale.FEED:
             return await points_of_sale.fetch(self.odoo, ref)
         return await feeds.fetch(self.odoo, feed, ref)
 
+    @reading
     async def pull(self, feed: str, cursor: str) -> Page:
         known = self.manifest.feed(feed)
         if known is None:
@@ -127,6 +130,7 @@ class OdooConnector:
                 outcomes |= {operation["key"]: error for operation in operations}
         return outcomes
 
+    @reading
     async def find(self, effect: Effect) -> Outcome | None:
         try:
             if effect.kind not in FIND:

@@ -20,6 +20,7 @@ from counterflow.core.ids import fact_id
 from counterflow.core.sale import Payment, Sale, SoldLine, Tax
 from counterflow.sdk.connector import Page
 from counterflow.sdk.outcomes import Done, NotFound, Rejected
+from counterflow.sdk.reading import reading
 
 FEED = "points_of_sale"
 _DONE = ["state", "not in", ["draft", "cancel"]]
@@ -76,6 +77,7 @@ async def check(odoo: Odoo) -> list[tuple[str, bool, str]]:
     return found
 
 
+@reading
 async def read_sale(odoo: Odoo, effect: Effect) -> Done:
     """ReadSale: the sale of a till order. Orders of the shop are read in the shop."""
     command = effect.command

@@ -8,13 +8,13 @@ covers no body and no time; a forged or repeated pointer can only make us look.
 import binascii
 import hashlib
 import hmac
-import json
 from base64 import b64decode
 from typing import Any
 
 from counterflow.connectors.odoo.feeds import FEED
 from counterflow.connectors.odoo.manifest import TOPICS
 from counterflow.sdk.connector import Delivery, Signal
+from counterflow.sdk.fields import parsed
 from counterflow.sdk.outcomes import AuthFailed, Malformed
 
 
@@ -46,7 +46,7 @@ def translate(delivery: Delivery) -> list[Signal]:
 
 def _body(delivery: Delivery) -> dict[str, Any]:
     try:
-        body = json.loads(delivery.body)
+        body = parsed(delivery.body)
     except ValueError:
         raise Malformed("a webhook of Odoo is JSON: send it by an automation rule") from None
     named = isinstance(body, dict) and isinstance(body.get("_model"), str) and type(body.get("_id")) is int

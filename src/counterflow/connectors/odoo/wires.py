@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import httpx2
 
 from counterflow.connectors.odoo.errors import error_of
+from counterflow.sdk.fields import parsed
 from counterflow.sdk.http import Transport, json_of, raise_for, redact
 from counterflow.sdk.outcomes import AuthFailed, ConnectorError, Malformed, Rejected, UnknownOutcome
 
@@ -140,7 +141,7 @@ def _rpc_error(error: Any, operation: str, *, write: bool) -> ConnectorError:
 def _said(response: httpx2.Response) -> dict[str, Any]:
     """The JSON error body; {} for HTML and the like. Never shows `debug`, which is a traceback with values."""
     try:
-        body = response.json()
+        body = parsed(response.content)
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}

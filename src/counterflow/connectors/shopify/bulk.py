@@ -5,7 +5,6 @@ cursor is the operation and how many bytes of its file have been read, so any wo
 after the operation began is found page by page from then on; an operation that fails is followed by pages, too.
 """
 
-import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +12,7 @@ from counterflow.connectors.shopify import documents
 from counterflow.connectors.shopify.client import Client
 from counterflow.connectors.shopify.references import instant, return_ref, sale_ref
 from counterflow.sdk.connector import Page, Signal
+from counterflow.sdk.fields import parsed
 from counterflow.sdk.outcomes import Malformed, Rejected, Transient
 
 Json = dict[str, Any]
@@ -97,7 +97,7 @@ async def _chunk(client: Client, url: str, offset: int) -> bytes | None:
 def _signals(feed: str, line: bytes, connection: str) -> list[Signal]:
     """One line is an order, or a return below it."""
     try:
-        row: Json = json.loads(line)
+        row: Json = parsed(line)
         id_, refunds = str(row["id"]), row.get("refunds") or ()
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Malformed(f"a line of a bulk operation is no object: {type(error).__name__}") from None

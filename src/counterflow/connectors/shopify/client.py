@@ -17,6 +17,7 @@ import httpx2
 from counterflow.connectors.shopify.manifest import Config
 from counterflow.connectors.shopify.tokens import Tokens
 from counterflow.sdk.connector import Context
+from counterflow.sdk.fields import parsed
 from counterflow.sdk.http import RETRY_AFTER_SECONDS_MOST, json_of, raise_for, redact
 from counterflow.sdk.outcomes import (
     AuthFailed,
@@ -35,6 +36,7 @@ Json = dict[str, Any]
 
 _NAME = re.compile(r"(?:query|mutation) (\w+)")
 _FIRST_COST = 20.0  # points, until the shop has told what a document really costs
+_POINTS_MOST = 1_000_000  # of any plan, by far
 
 _ERRORS: dict[str, type[ConnectorError]] = {
     "ACCESS_DENIED": MissingRight,
@@ -92,7 +94,7 @@ class Client:
         data: Any = body.get("data")
         if body.get("errors"):
             raise _error(body, data, write)
-        if not isinstance(data, dict):
+        if not isinstance(data, dict) or not data:
             raise _lost(write, "answered without data")
         if write:
             for payload in data.values():
@@ -111,9 +113,9 @@ class Client:
 
     async def _heed(self, name: str, body: Json) -> None:
         """Learn the document's cost; when less than that is left for the next one, let everybody wait for it."""
-        cost = (body.get("extensions") or {}).get("cost") or {}
-        if cost.get("actualQueryCost") is not None:
-            self._costs[name] = max(1.0, float(cost["actualQueryCost"]))
+        cost = _inner(body, "extensions", "cost")
+        if actual := _points(cost, "actualQueryCost"):
+            self._costs[name] = max(1.0, actual)
         wait = _missing_seconds(cost)
         if wait > 0:
             await self.transport.limiter.pause(wait)
@@ -122,26 +124,50 @@ class Client:
         await self.transport.aclose()
 
 
+def next_page(info: Json, before: str) -> str:
+    """Where the next page begins; empty at the end. Raises Malformed where it does not move: it would never end."""
+    if not info["hasNextPage"]:
+        return ""
+    after = info["endCursor"]
+    if not isinstance(after, str) or after in ("", before):
+        raise Malformed("the shop says that there is another page, and not where it begins")
+    return after
+
+
 def _missing_seconds(cost: Json) -> float:
     """Until as many points are there as the document asked for."""
-    status = cost.get("throttleStatus") or {}
-    wanted, there = float(cost.get("requestedQueryCost") or 0), float(status.get("currentlyAvailable") or 0)
-    rate = float(status.get("restoreRate") or 0)
+    status = _inner(cost, "throttleStatus")
+    wanted, there = _points(cost, "requestedQueryCost"), _points(status, "currentlyAvailable")
+    rate = _points(status, "restoreRate")
     return min(max(0.0, (wanted - there) / rate), RETRY_AFTER_SECONDS_MOST) if rate and status else 0.0
+
+
+def _inner(doc: Json, *path: str) -> Json:
+    """What costs say is a courtesy, and no reason to take an answer for broken: what is no object is an empty one."""
+    for name in path:
+        inner = doc.get(name)
+        doc = inner if isinstance(inner, dict) else {}
+    return doc
+
+
+def _points(doc: Json, name: str) -> float:
+    value = doc.get(name)
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _POINTS_MOST
+    return float(value) if usable else 0.0  # type: ignore[arg-type]
 
 
 def _error(body: Json, data: Any, write: bool) -> ConnectorError:
     errors = body["errors"]
     first = errors[0] if isinstance(errors, list) and errors and isinstance(errors[0], dict) else {"message": errors}
-    code = str((first.get("extensions") or {}).get("code") or "")
+    code = str(_inner(first, "extensions").get("code") or "")
     text = redact(f"{first.get('message')}")
     if code == "THROTTLED":
-        cost = (body.get("extensions") or {}).get("cost") or {}
+        cost = _inner(body, "extensions", "cost")
         return RateLimited("the shop's points are used up", retry_after=_missing_seconds(cost) or 1.0, code=code)
     if code == "INTERNAL_SERVER_ERROR":
         return UnknownOutcome(text) if write else Transient(text)
     word = _ERRORS.get(code)
-    if word is None and data is not None and any(value is not None for value in data.values()):
+    if word is None and isinstance(data, dict) and any(value is not None for value in data.values()):
         return _lost(write, f"answered in part: {text}")
     word = word or Rejected
     if issubclass(word, AuthFailed):
@@ -167,7 +193,7 @@ def _rest_message(response: httpx2.Response) -> str:
     if response.is_success:
         return ""
     try:
-        body = response.json()
+        body = parsed(response.content)
     except ValueError:
         return response.reason_phrase
     errors = body.get("errors") if isinstance(body, dict) else None

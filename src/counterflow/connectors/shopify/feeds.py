@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from counterflow.connectors.shopify import documents, settlement
-from counterflow.connectors.shopify.client import Client
+from counterflow.connectors.shopify.client import Client, next_page
 from counterflow.connectors.shopify.mapping import Mapper
 from counterflow.connectors.shopify.references import THE_APP, gid, instant, number, return_ref, sale_ref
 from counterflow.core.facts import Fact
@@ -104,9 +104,9 @@ async def _all_lines(client: Client, found: Json) -> Json:
 
 
 async def _pages(client: Client, document: str, id_: str, page: Json, name: str) -> Json:
-    nodes = list(page["nodes"])
-    while page["pageInfo"]["hasNextPage"]:
-        page = (await client.call(document, id=id_, after=page["pageInfo"]["endCursor"]))[name]
+    nodes, after = list(page["nodes"]), ""
+    while after := next_page(page["pageInfo"], after):
+        page = (await client.call(document, id=id_, after=after))[name]
         nodes += page["nodes"]
     return {"nodes": nodes}
 
@@ -133,16 +133,18 @@ async def payout(client: Client, mapper: Mapper, ref: str, now: datetime) -> Seq
     if not found:
         raise NotFound(f"the shop has no payout {ref}")
     rows: list[Json] = []
-    after = None
+    after = ""
     while True:
         query = f"payments_transfer_id:{number(found['id'])}"
-        page = ((await client.call(documents.BALANCE, query=query, after=after)) or {}).get("balanceTransactions")
+        page = ((await client.call(documents.BALANCE, query=query, after=after or None)) or {}).get(
+            "balanceTransactions"
+        )
         if page is None:
             raise NotFound("the shop has no Shopify Payments: turn off shopify_payments")
         rows += page["nodes"]
-        if not page["pageInfo"]["hasNextPage"]:
+        after = next_page(page["pageInfo"], after)
+        if not after:
             break
-        after = page["pageInfo"]["endCursor"]
     wanted = settlement.sources_of(rows)
     sources: dict[str, Json] = {}
     for start in range(0, len(wanted), _NODES):

@@ -7,7 +7,7 @@ effect has. A refund exists although its money may fail; what counts is its tran
 from typing import Any
 
 from counterflow.connectors.shopify import documents
-from counterflow.connectors.shopify.client import BURNT, Client
+from counterflow.connectors.shopify.client import BURNT, Client, next_page
 from counterflow.connectors.shopify.feeds import order_gid
 from counterflow.connectors.shopify.manifest import Config
 from counterflow.connectors.shopify.mapping import STATUSES
@@ -176,15 +176,15 @@ async def _new_card(client: Client, code: str, effect: Effect, command: PayLeg, 
 
 
 async def _card(client: Client, code: str, effect_id: str) -> Json | None:
-    after = None
+    after = ""
     while True:
-        page = await client.call(documents.GIFT_CARDS, query=f"last_characters:{code[-4:]}", after=after)
+        page = await client.call(documents.GIFT_CARDS, query=f"last_characters:{code[-4:]}", after=after or None)
         for card in page["nodes"]:
             if key_in(card["note"]) == effect_id:
                 return card  # type: ignore[no-any-return]
-        if not page["pageInfo"]["hasNextPage"]:
+        after = next_page(page["pageInfo"], after)
+        if not after:
             return None
-        after = page["pageInfo"]["endCursor"]
 
 
 def _issued(card: Json, command: PayLeg) -> Outcome:

@@ -35,6 +35,7 @@ from counterflow.core.effects import (
 from counterflow.core.facts import Fact
 from counterflow.sdk.connector import Context, Credential, Delivery, Page, Signal
 from counterflow.sdk.outcomes import ConnectorError, Done, NotFound, Outcome, Rejected
+from counterflow.sdk.reading import reading
 from counterflow.sdk.upgrades import Change
 
 TEND_EVERY = timedelta(hours=1)
@@ -66,6 +67,7 @@ class Shopify:
 
     # ---- reads -------------------------------------------------------------------------------------------------------
 
+    @reading
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
         """One object, fresh. Raises NotFound for a feed that there is none of."""
         read = feeds.FETCH.get(feed)
@@ -73,6 +75,7 @@ class Shopify:
             raise NotFound(f"a shop has no feed {feed!r}: use one of {', '.join(feeds.FETCH)}")
         return await read(self.client, self.mapper, ref, self.context.now())
 
+    @reading
     async def pull(self, feed: str, cursor: str) -> Page:
         if feed not in feeds.FETCH:
             raise NotFound(f"a shop has no feed {feed!r}: use one of {', '.join(feeds.FETCH)}")
@@ -114,6 +117,7 @@ class Shopify:
         except ConnectorError as error:
             return error
 
+    @reading
     async def find(self, effect: Effect) -> Outcome | None:
         """What sets a state may be sent again instead, so only its answer is looked for."""
         match effect.command:

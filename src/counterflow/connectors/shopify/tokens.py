@@ -14,6 +14,7 @@ from typing import Any
 
 from counterflow.connectors.shopify.manifest import Config
 from counterflow.sdk.connector import Clock, Credential
+from counterflow.sdk.fields import parsed
 from counterflow.sdk.http import Transport, json_of, raise_for
 from counterflow.sdk.outcomes import AuthFailed, ConnectorError, Rejected, Transient
 
@@ -80,7 +81,7 @@ class Tokens:
         asked = {"client_id": self._config.client_id, "client_secret": secret, **grant}
         response = await self._transport.request("POST", PATH, write=False, json=asked)
         try:
-            body = response.json()
+            body = parsed(response.content)
         except ValueError:
             body = None
         told = body if isinstance(body, dict) else {}

@@ -6,7 +6,6 @@ Shopify signs no time, so that what holds off a replay is the event id: a delive
 import base64
 import hashlib
 import hmac
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from counterflow.connectors.shopify.manifest import (
 )
 from counterflow.connectors.shopify.references import THE_APP, gid, return_ref, sale_ref
 from counterflow.sdk.connector import Delivery, Signal
+from counterflow.sdk.fields import parsed
 from counterflow.sdk.outcomes import AuthFailed, Malformed
 
 
@@ -72,7 +72,7 @@ def translate(delivery: Delivery) -> Sequence[Signal]:
     if topic not in _POINTS and not topic.startswith(FULFILLMENT_ORDERS):
         return []
     try:
-        body: Any = json.loads(delivery.body)
+        body: Any = parsed(delivery.body)
     except ValueError:
         raise Malformed(f"the body of {topic} is no JSON") from None
     if not isinstance(body, dict):

@@ -9,6 +9,7 @@ from counterflow.core.effects import Effect, PayLeg
 from counterflow.core.facts import Fact
 from counterflow.sdk.connector import Connector, Context, Delivery, Page, Signal
 from counterflow.sdk.outcomes import ConnectorError, Outcome, Rejected
+from counterflow.sdk.reading import reading
 
 
 class StripeConnector:
@@ -28,15 +29,18 @@ class StripeConnector:
     def translate(self, delivery: Delivery) -> Sequence[Fact | Signal]:
         return webhooks.translate(self._connection, delivery)
 
+    @reading
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
         return await feeds.fetch(self._client, self._connection, feed, ref, self._now())
 
+    @reading
     async def pull(self, feed: str, cursor: str) -> Page:
         return await feeds.pull(self._client, self._connection, feed, cursor, self._now())
 
     async def send(self, effects: Sequence[Effect]) -> Sequence[Outcome]:
         return [await actions.pay(self._client, self._connection, effect, _leg(effect)) for effect in effects]
 
+    @reading
     async def find(self, effect: Effect) -> Outcome | None:
         return await actions.find(self._client, self._connection, effect, _leg(effect))
 

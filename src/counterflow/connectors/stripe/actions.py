@@ -37,7 +37,7 @@ async def pay(client: Client, connection: str, effect: Effect, command: PayLeg) 
 async def find(client: Client, connection: str, effect: Effect, command: PayLeg) -> Outcome | None:
     """The refund that carries our key among the refunds of the payment; None: it is surely not there now."""
     refunds = [refund async for refund in client.rows("/v1/refunds", mapping.payment_param(command.payment_ref))]
-    mine = [refund for refund in refunds if (refund.get("metadata") or {}).get(mapping.KEY) == effect.effect_id]
+    mine = [refund for refund in refunds if (refund["metadata"] or {}).get(mapping.KEY) == effect.effect_id]
     if not mine:
         return None
     alive = [refund for refund in mine if refund.get("status") not in ("failed", "canceled")]

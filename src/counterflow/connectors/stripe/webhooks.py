@@ -42,10 +42,10 @@ def verify(delivery: Delivery, secrets: Sequence[str]) -> None:
 
 def identify(delivery: Delivery) -> str:
     """The event's id, `evt_...`: the same for every attempt. Raises Malformed."""
-    event_id = document(delivery).get("id")
-    if not isinstance(event_id, str) or not event_id:
+    event = document(delivery)
+    if not event.get("id"):
         raise Malformed("a Stripe event has no id: check that the endpoint gets events, not thin notifications")
-    return event_id
+    return Fields(event).text("id")
 
 
 def translate(connection: str, delivery: Delivery) -> list[Signal]:

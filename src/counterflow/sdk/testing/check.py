@@ -26,7 +26,7 @@ POINTS = {
     6: "a lost answer is unknown, and a look-up recovers it",
     7: "a 5xx after a write is unknown, done or not",
     8: "garbage after a write is unknown",
-    9: "a 429 is rate limited with the sender's delay; every fault of a read has its word",
+    9: "a 429 is rate limited with the sender's delay; every fault of a read and every broken answer has its word",
     10: "a 401 is refused credentials: refreshed once, in no loop",
     11: "what cannot be is rejected with a code",
     12: "a stale assumption is a conflict",
@@ -37,14 +37,14 @@ POINTS = {
     17: "a late row within the lag is found",
     18: "an empty feed and a last page end",
     19: "a good signature gets in",
-    20: "a forged, old, doubled or missing signature does not; compared in constant time",
+    20: "a forged, old, doubled or missing signature does not, at volume; compared in constant time",
     21: "a repeated delivery is known as one",
-    22: "an unknown topic gives nothing, a broken body is malformed",
+    22: "an unknown topic gives nothing, a broken body is malformed, at volume",
     23: "amounts are exact, and no fraction of a minor unit is believed",
     24: "text is text, four-byte letters too",
     25: "no log line, error or representation shows a secret",
     26: "clock skew harms nothing",
-    27: "files: columns in any order, byte order marks, other languages, cut, repeated and corrected files",
+    27: "files: columns in any order, byte order marks, other languages, cut, repeated, corrected and spoiled files",
     28: "a thousand random faults leave everything done exactly once",
 }
 
@@ -134,7 +134,7 @@ def cases(manifest: Manifest) -> list[Case]:
 
 def all_checks() -> list[Check]:
     """The whole kit, in its order."""
-    for part in ("static", "writes", "faults", "reads", "money", "webhooks", "files", "soak"):
+    for part in ("static", "writes", "faults", "reads", "money", "webhooks", "files", "spoiled", "soak"):
         import_module(f"counterflow.sdk.testing.{part}")
     return CHECKS
 
@@ -144,13 +144,14 @@ def run_harness(harness: type[Harness], only: str = "") -> list[Result]:
     return [_result(case, harness) for case in cases(harness.maker.manifest) if only.lower() in str(case).lower()]
 
 
-def run(name: str, faults: int = 0, only: str = "") -> list[Result]:
-    """All checks of an installed connector; `faults` of the soak, 0: as many as its harness says.
+def run(name: str, faults: int = 0, spoiled: int = 0, only: str = "") -> list[Result]:
+    """All checks of an installed connector; `faults` of the soak and `spoiled` inputs, 0: as many as its harness says.
 
     `only` chooses checks by words. Raises LookupError when it has no `conformance` module with a `Harness`.
     """
     harness = harness_of(name)
-    return run_harness(type(harness.__name__, (harness,), {"faults": faults}) if faults else harness, only)
+    more = {name: value for name, value in (("faults", faults), ("spoiled", spoiled)) if value}
+    return run_harness(type(harness.__name__, (harness,), more), only)
 
 
 def live(

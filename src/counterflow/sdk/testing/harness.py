@@ -50,6 +50,7 @@ class Harness:
     currencies: ClassVar[Mapping[str, int]] = {"EUR": 19_90, "JPY": 500, "KWD": 12_340}  # minor units to send
     retry_after_seconds: ClassVar[float] = 1.0  # what the simulator's 429 asks for
     faults: ClassVar[int] = 150  # of the soak, over all commands; `counterflow conformance` goes through 1,000
+    spoiled: ClassVar[int] = 50  # inputs of each check of bad input; `counterflow conformance` goes through 300
     signs_body: ClassVar[bool] = True  # False: they only show a secret; what arrives is a pointer, and is read fresh
     resends: ClassVar[bool] = True  # False: what got no answer is never sent again
     signs_time: ClassVar[bool] = True  # False: their signature covers no time, only the identity holds off a replay

@@ -9,6 +9,7 @@ from counterflow.core.policy.vocabulary import REASONS
 from counterflow.core.sale import Sale
 from counterflow.sdk.connector import Page, Signal
 from counterflow.sdk.outcomes import ConnectorError
+from counterflow.sdk.reading import keepable
 from counterflow.sdk.testing.check import Skipped, check, connector, feeds
 from counterflow.sdk.testing.harness import CONNECTION, Harness, names
 from counterflow.sdk.testing.rule import attempt, word
@@ -44,6 +45,10 @@ def missing(wanted: Sequence[str], found: Sequence[Item]) -> list[str]:
 
 def sound(harness: Harness, found: Sequence[Item]) -> None:
     """What the rest of the program relies on in every fact and signal."""
+    try:
+        keepable(tuple(found))
+    except ValueError as error:
+        raise AssertionError(f"what was told cannot be kept: {error}") from None
     for item in found:
         if isinstance(item, Signal):
             assert harness.manifest.feed(item.feed), (
@@ -59,8 +64,6 @@ def sound(harness: Harness, found: Sequence[Item]) -> None:
         assert item.adapter == harness.manifest.version, f"{where}: adapter is the manifest's version"
         for at in (item.occurred_at, item.seen_at):
             assert at.utcoffset() == timedelta(0), f"{where}: instants are aware and UTC"
-        for name in ("amount_minor", "net_minor"):
-            assert isinstance(getattr(item.body, name, 0), int), f"{where}: {name} is an integer of minor units"
 
 
 async def told(harness: Harness, feed: str) -> list[Fact]:
