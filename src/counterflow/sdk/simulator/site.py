@@ -180,7 +180,7 @@ class Site:
 
 def int_of(request: Request, name: str, default: int) -> int:
     text = request.query_params.get(name, str(default))
-    if not text.isascii() and text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         raise Refusal("bad_parameter", f"{name} is a whole number, not {text!r}", 400)
     return int(text)
 
