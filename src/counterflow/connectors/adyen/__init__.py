@@ -10,6 +10,7 @@ from counterflow.core.effects import Effect, PayLeg
 from counterflow.core.facts import Fact
 from counterflow.sdk.connector import Connector, Context, Delivery, Page, Signal
 from counterflow.sdk.outcomes import ConnectorError, NotFound, Outcome, Rejected, UnknownOutcome
+from counterflow.sdk.reading import reading
 
 
 class AdyenConnector:
@@ -31,9 +32,11 @@ class AdyenConnector:
     def translate(self, delivery: Delivery) -> Sequence[Fact | Signal]:
         return webhooks.translate(self._connection, self._config.merchant_account, delivery)
 
+    @reading
     async def fetch(self, feed: str, ref: str) -> Sequence[Fact]:
         return await feeds.fetch(self._client, self._connection, feed, ref, self._now())
 
+    @reading
     async def pull(self, feed: str, cursor: str) -> Page:
         first, most = self._config.first_batch, self._config.page_size
         return await feeds.pull(self._client, self._connection, feed, cursor, self._now(), first, most)
