@@ -188,9 +188,11 @@ def _longer(where: Any, name: Any, chance: Random) -> str:
     """Of the same kind, so that it goes further."""
     value, more = where[name], chance.choice([each for each in _VALUES if isinstance(each, str)])
     if isinstance(value, str):
-        where[name] = chance.choice((value + more, more + value, value[: len(value) // 2], value[::-1], value * 300))
+        where[name] = chance.choice(
+            (value + more, more + value, value[: len(value) // 2], value[::-1], value[:100] * 300)
+        )
     elif isinstance(value, list):
-        where[name] = chance.choice((value * 2, value * 50, value[::-1], value[:1], []))
+        where[name] = chance.choice((value * 2, value[:5] * 50, value[::-1], value[:1], []))
     elif isinstance(value, dict):
         where[name] = dict(list(value.items())[: len(value) // 2])
     elif isinstance(value, bool):
