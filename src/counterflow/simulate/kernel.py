@@ -174,7 +174,7 @@ class Kernel:
         self.others = OTHERS_SECONDS
         self.mending: dict[str, tuple[int, float]] = {}  # exception -> tries, when the next may be
         self.to_mend: list[tuple[str, str]] = []
-        self.first_pull: set[tuple[str, str]] = set()  # after everything was mended each feed is pulled at once
+        self.first_pull: set[tuple[str, str]] = set()  # after everything was mended each feed is pulled soon
         self.ended_at: float | None = None
         self.waited = False  # the clock went on although nothing was due
 
@@ -555,15 +555,21 @@ class Kernel:
             self.ended_at = now
             self.failing.heal()
             self.healing = True
-            self.first_pull = {feed for worker in self.workers for feed in self.feeds_of(worker)}
+            self._pull_all()
             return False
         if self.network.flights or self.sending:
             return False
         if self.checks.settled() and now - self.ended_at > DAY:
             return True
+        if now - self.pulled_at > DAY:
+            self._pull_all()  # calls still fail now and then, and a feed that failed is tried again
         if now - self.ended_at > REST_DAYS * DAY:
             raise Broken("I10", f"{REST_DAYS:.0f} days with healthy partners and no end: {self.checks.unsettled()}")
         return False
+
+    def _pull_all(self) -> None:
+        self.pulled_at = self.loop.virtual
+        self.first_pull = {feed for worker in self.workers for feed in self.feeds_of(worker)}
 
     def feeds_of(self, worker: WorkerProcess) -> Iterable[tuple[str, str]]:
         return worker.worker.pullers
@@ -573,6 +579,7 @@ class Kernel:
         return sum(tries for tries, _ in self.mending.values())
 
     last_act: float = 0.0
+    pulled_at: float = 0.0
 
     def waiting_for(self) -> str:
         """What the stories wait for, for whoever reads the finding."""
