@@ -35,18 +35,19 @@ PASS = {
 }  # fmt: skip
 
 
-def test_one_number_is_one_run_in_every_process(stage: Stage, database_url: str) -> None:
-    """Hashes of strings differ from process to process; nothing may depend on them."""
-    here = stage.run(5, *planned(5, 1, PLAIN))
+@pytest.mark.parametrize("families", [PLAIN, ("signed",)])  # the second: a person acts through the API
+def test_one_number_is_one_run_in_every_process(families: tuple[str], stage: Stage, database_url: str) -> None:
+    """Hashes of strings and API keys differ from process to process; nothing may depend on them."""
+    here = stage.run(5, *planned(5, 1, families))
     assert here.holds and here.fired.total() > 5, (here.invariant, here.what)
-    assert stage.run(6, *planned(6, 1, PLAIN)).digest != here.digest
+    assert stage.run(6, *planned(6, 1, families)).digest != here.digest
     script = (
         "import sys; from counterflow.simulate.ground import stage; from counterflow.simulate.run import planned\n"
-        "with stage(sys.argv[1]) as s: print(s.run(5, *planned(5, 1, ('omnichannel',))).digest)"
+        "with stage(sys.argv[1]) as s: print(s.run(5, *planned(5, 1, (sys.argv[2],))).digest)"
     )
     env = {**os.environ, "PYTHONHASHSEED": "77"}
     done = subprocess.run(
-        [sys.executable, "-c", script, database_url], env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, database_url, *families], env=env, capture_output=True, text=True, check=True
     )
     assert done.stdout.split()[-1] == here.digest
 

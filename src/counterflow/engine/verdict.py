@@ -11,7 +11,8 @@
 |              | and what has a kept key and no look-up    |                                       |
 | rejected, conflict, not_found | rejected                 | as after a send if they answered so   |
 | auth_failed  | kept, the connection stops                | kept, the connection stops            |
-| malformed    | a read is parked; a write is unknown      | asked again after a back-off          |
+| malformed    | a read goes again twice, then is parked;  | asked again after a back-off          |
+|              | a write is unknown                        |                                       |
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from counterflow.store.effects import READS, Claimed
 
 ATTEMPTS = 12  # before a person is asked, and not before PATIENCE has passed: an outage of an hour is no reason
 PATIENCE = timedelta(hours=48)
+TRIES_TO_READ = 3  # what cannot be understood, before a person is asked: cut short on its way it is no drift
 BACK_OFF_SECONDS = 0.5
 BACK_OFF_SECONDS_MOST = 600.0
 # What was accepted is told of by messages and feeds; asking is for when both have failed, so ever less often.
@@ -63,7 +65,7 @@ def after_send(claimed: Claimed, outcome: Outcome, support: Support, now: dateti
         return Verdict("planned", word, again, "", message, code, counted=False)
     if word == "auth_failed":
         return Verdict("planned", word, now, "", message, code, counted=False)
-    if word == "malformed" and read:
+    if word == "malformed" and read and claimed.attempts >= TRIES_TO_READ:
         return Verdict("parked", word, None, "parked", message, code or word)
     if word != "transient" and key_gone(claimed, support, now):
         return _nobody_can_tell(message)

@@ -11,6 +11,7 @@ from counterflow.simulate.faults import PARTNERS
 from counterflow.simulate.network import Flight
 
 if TYPE_CHECKING:
+    from counterflow.sdk.simulator import World
     from counterflow.simulate.kernel import Kernel
 
 HOUR, DAY = 3600.0, 86_400.0
@@ -33,6 +34,7 @@ class Failing:
     skewed: dict[str, float] = field(default_factory=dict)  # process -> until
     offline: dict[str, float] = field(default_factory=dict)  # site -> until
     next_hook: str = ""
+    late_until: float = 0.0  # no world is at rest before its last message has come
 
     # ---- calls and messages ------------------------------------------------------------------------------------------
 
@@ -51,13 +53,17 @@ class Failing:
         if fault in ("delay", "reorder"):
             late = rng.uniform(1.0, 3 * DAY) if fault == "delay" else rng.uniform(1.0, 600.0)
             world.drop(seq)
-            world.at(world.clock.now() + _seconds(late), kind, doc)
+            self._later(world, late, kind, doc)
             return
         if fault == "duplicate":
             for _ in range(rng.randint(1, 4)):
-                world.at(world.clock.now() + _seconds(rng.choice((0.0, 0.0, 5.0, HOUR, 2 * DAY, 5 * DAY))), kind, doc)
+                self._later(world, rng.choice((0.0, 0.0, 5.0, HOUR, 2 * DAY, 5 * DAY)), kind, doc)
         self.next_hook = fault
         kernel.send_hook(name, row)
+
+    def _later(self, world: "World", seconds: float, kind: str, doc: Any) -> None:
+        world.at(world.clock.now() + _seconds(seconds), kind, doc)
+        self.late_until = max(self.late_until, self.kernel.loop.virtual + seconds)
 
     async def deliver(self, flight: Flight) -> None:
         """A request arrives, or does not."""

@@ -557,7 +557,7 @@ class Kernel:
             self.healing = True
             self._pull_all()
             return False
-        if self.network.flights or self.sending:
+        if self.network.flights or self.sending or self.failing.late_until > now:
             return False
         if self.checks.settled() and now - self.ended_at > DAY:
             return True

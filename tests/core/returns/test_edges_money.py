@@ -295,6 +295,14 @@ def test_edge_059_two_cases_over_one_unit_pay_once() -> None:
     assert story.paid() == 2000
 
 
+def test_edge_059_only_the_case_that_holds_the_pieces_tells_the_customer() -> None:
+    story = Story()
+    story.tell(SiblingsClaimed((("L1", 0, "rc_other"),)), "counterflow", "ours")
+    story.request()
+    assert story.exceptions() == ["claimed_twice"]
+    assert story.commands("NotifyCustomer") == []
+
+
 def test_edge_060_another_currency_is_never_mixed_in() -> None:
     story = Story().request().settle()
     story.tell(RefundReported("re_1", "pi_1", 2000, "USD", "succeeded"), "psp", "psp")

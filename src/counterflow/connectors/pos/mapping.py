@@ -49,7 +49,7 @@ class Translation:
     def _requested(self, event: Event) -> list[Fact]:
         """A return that starts at the till: the customer asks in person; it is permitted only if the till says so."""
         data = event.data
-        lines = tuple(_requested_line(row) for row in data.rows("lines"))
+        lines = tuple(_requested_line(row) for row in data.rows("lines", needed=True))
         if not lines:
             raise data.wrong("lines", "at least one line")
         sale_ref = data.text("order_ref", "")
@@ -79,7 +79,7 @@ class Translation:
                 line_ref=row.text("line_ref", ""),
                 condition="damaged_parcel" if row.text("condition", "") in DAMAGED else "ok",
             )
-            for row in data.rows("lines")
+            for row in data.rows("lines", needed=True)
         )
         body = ItemsReceived(
             receipt_ref=event.ref("receipt", data.text("receipt_id")),
@@ -157,7 +157,7 @@ class Translation:
             channel="store",
             currency=currency_of(data),
             ordered_at=at,
-            lines=tuple(_sold_line(sale_id, n, row) for n, row in enumerate(data.rows("lines"), start=1)),
+            lines=tuple(_sold_line(sale_id, n, row) for n, row in enumerate(data.rows("lines", needed=True), start=1)),
             payments=tuple(payments),
             prices_include_tax=data.flag("prices_include_tax", True),
             delivered_at=at,

@@ -40,7 +40,7 @@ class Translation:
         """What is really there, line by line; what was announced and is missing has no pieces to tell of."""
         data = event.data
         parcel_damaged = data.text("parcel_condition", "ok") == "damaged"
-        rows = [row for row in data.rows("lines") if row.quantity(least=0)]
+        rows = [row for row in data.rows("lines", needed=True) if row.quantity(least=0)]
         items = tuple(
             Counted(
                 sku=row.text("sku", "") or row.text("barcode", UNKNOWN_SKU),

@@ -63,7 +63,9 @@ def answer(work: Work) -> None:
                 work.request_connection,
                 f"{decision} the return: {reason[:200]}",
             )
-        notify(work, f"return_{decision}d", decision)
+        pieces = [u for u in work.units.values() if u.line is not None]
+        if not pieces or not all(u.claimed_elsewhere for u in pieces):  # else another case has told the customer
+            notify(work, f"return_{decision}d", decision)
     place = work.setting.routes.place(work.setting.routes.inspection_place)
     coming = Counter(
         (u.line.key, u.sku) for u in work.units.values() if u.line is not None and u.goods != "not_expected"
