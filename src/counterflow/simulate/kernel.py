@@ -55,6 +55,7 @@ OPERATIONS = {
     "connection_auth": "retry", "effect_parked": "retry", "drift": "retry", "fact_parked": "retry",
     "malformed_delivery": "retry", "settlement_not_posted": "retry", "effect_stopped": "retry",
 }  # fmt: skip
+FINANCE = {"settlement_not_posted": "fred"}  # who does it there; all else is for whoever integrates
 OPERATIONS_SECONDS = 4 * HOUR  # until they come to it, and until they try again
 OPERATIONS_TRIES = 4
 _FOR_OPERATIONS = """
@@ -313,7 +314,7 @@ class Kernel:
         action = OPERATIONS[kind] if kind != "malformed_delivery" or tries == 0 else "resolve"
         self.loop.create_task(
             self.post(
-                "ivo",
+                FINANCE.get(kind, "ivo"),
                 f"/exceptions/{exception_id}/resolve",
                 {"action": action, "reason": "the cause is mended"},
                 f"{exception_id}-{tries}",
