@@ -8,6 +8,7 @@ from counterflow.core.facts import (
     DispositionChosen,
     DispositionExecuted,
     DocumentMoved,
+    EffectReported,
     MarketplaceRefunded,
     ReplacementMoved,
     ReturnCancelled,
@@ -75,6 +76,33 @@ def test_a_payment_whose_own_note_is_late_does_not_take_the_note_of_another_refu
     paid = {ref: sum(p.amount_minor for p in story.commands("PostRefundPayment") if p.credit_note_ref == ref)
             for ref in notes}  # fmt: skip
     assert paid == notes
+
+
+def test_half_of_a_refund_does_not_take_the_note_of_another_one_while_its_own_waits_for_the_other_half() -> None:
+    sold = sale(
+        line("L1", "TEE", 2000),
+        line("L2", "MUG", 1000),
+        payments=(Payment("pi_1", "card", 1500, "psp"), Payment("gc_1", "gift_card", 1500)),
+    )
+    story = Story(sold).request(wanted("L1"), wanted("L2")).settle()
+    story.receive("TEE").receive("MUG").settle()
+    story.inspect("TEE").settle(keep=lambda e: not isinstance(e.command, PayLeg) or e.command.rail != "card")
+    [card] = [e for e in story.effects if isinstance(e.command, PayLeg) and e.command.rail == "card"]
+    story.answered.add(card.effect_id)
+    story.outcome(card, "accepted")
+    story.inspect("MUG").settle()
+    [note] = [p for p in story.view.postings if p.kind == "credit_note"]
+    [payment] = story.commands("PostRefundPayment")
+    assert (note.amount_minor, payment.amount_minor, payment.credit_note_ref) == (1000, 1000, note.document_ref)
+
+
+def test_what_is_done_is_done_though_the_clock_of_who_did_it_is_behind() -> None:
+    story = Story().request().settle().receive()
+    [move] = [e for e in story.effects if isinstance(e.command, ReceiveGoods)]
+    story.tell(EffectReported(move.effect_id, "resumed", code="by_retry"), "counterflow", "ours")
+    story.tell(EffectReported(move.effect_id, "done", "p:1"), "counterflow", "ours", story.now - timedelta(hours=1))
+    [posting] = [p for p in story.view.postings if p.kind == "receive_goods"]
+    assert posting.state == "settled"
 
 
 def test_states_of_a_replacement_that_share_a_second_end_at_the_furthest() -> None:

@@ -81,7 +81,7 @@ def _posting(work: Work, effect: Effect) -> None:
         amount,
         effect_id=effect.effect_id,
     )
-    for report, at in work.outcomes.get(effect.effect_id, ()):
+    for report, at in work.reports(effect.effect_id):
         values = values_of(report)
         state = _OUTCOME.get(report.outcome, posting.state)
         if state == "posted" and values.get("posting") == "not_required":
@@ -151,7 +151,7 @@ def _is(posting: Posting, body: DocumentMoved) -> bool:
 
 
 def _note_for(work: Work, leg: Leg, notes: list[Posting]) -> Posting | None:
-    """The credit note that a leg pays: its intent's, else one that is open again since the ledger undid a payment.
+    """The credit note that a leg pays: its intent's, else one that no other leg pays (any more).
 
     One whose own note is still on its way waits for it.
     """
@@ -164,6 +164,10 @@ def _note_for(work: Work, leg: Leg, notes: list[Posting]) -> Posting | None:
     for effect in work.all_effects():
         if isinstance(effect.command, PostRefundPayment) and effect.command.leg_id not in undone:
             paid[effect.command.credit_note_ref] += effect.command.amount_minor
+    planned = {e.command.leg_id for e in work.all_effects() if isinstance(e.command, PostRefundPayment)}
+    for note in notes:
+        legs = [each for each in work.legs.values() if each.intent_id == note.subject and each.leg_id not in planned]
+        paid[note.document_ref] += sum(each.amount_minor for each in legs if each.state not in LEG_DEAD)
     return next((note for note in notes if note.amount_minor - paid[note.document_ref] >= leg.amount_minor), None)
 
 
