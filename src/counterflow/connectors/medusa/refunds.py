@@ -29,7 +29,7 @@ async def pay(client: Client, config: Config, effect: Effect, command: PayLeg) -
     if command.rail in NOT_OURS:
         raise Rejected(f"the shop does not pay by {command.rail}: route it elsewhere", code="rail")
     payment = await _payment(client, config, command)
-    if found := _made(payment, effect, command):
+    if found := mapped(payment["id"], lambda: _made(payment, effect, command)):
         return found
     left = mapped(payment["id"], lambda: _sum(payment["captures"], command) - _sum(payment["refunds"], command))
     if command.amount_minor > left:  # Medusa lets a cent more pass
