@@ -50,8 +50,11 @@ class FeedPuller:
                 found = await self.pull()
             except ConnectorError as error:
                 message, drifted = f"{error.word}: {error.message}", error.word == "malformed"
-                again = NOT_ALLOWED_SECONDS if isinstance(error, MissingRight) else FAILED_SECONDS
-                refused = error.message if error.word == "auth_failed" and not isinstance(error, MissingRight) else ""
+                again = FAILED_SECONDS
+                if isinstance(error, MissingRight):
+                    again = NOT_ALLOWED_SECONDS
+                elif error.word == "auth_failed":
+                    refused = error.message
             except Exception as error:  # a bug of the connector stops its feed, not the worker
                 message, again, drifted = (
                     legible(f"{type(error).__name__}: {error}", 500),

@@ -81,7 +81,7 @@ def _posting(work: Work, effect: Effect) -> None:
         amount,
         effect_id=effect.effect_id,
     )
-    for report, at in work.reports(effect.effect_id):
+    for report, at in work.outcomes.get(effect.effect_id, ()):
         values = values_of(report)
         state = _OUTCOME.get(report.outcome, posting.state)
         if state == "posted" and values.get("posting") == "not_required":
@@ -160,14 +160,14 @@ def _note_for(work: Work, leg: Leg, notes: list[Posting]) -> Posting | None:
     if own is not None or any(isinstance(c, PostCreditNote) and c.intent_id == leg.intent_id for c in issued):
         return own
     undone = {p.subject for p in work.postings.values() if p.kind == "payment_reversal" and p.state in BOOKS_POSTED}
+    planned = {e.command.leg_id: e.command for e in work.all_effects() if isinstance(e.command, PostRefundPayment)}
     paid: Counter[str] = Counter()
-    for effect in work.all_effects():
-        if isinstance(effect.command, PostRefundPayment) and effect.command.leg_id not in undone:
-            paid[effect.command.credit_note_ref] += effect.command.amount_minor
-    planned = {e.command.leg_id for e in work.all_effects() if isinstance(e.command, PostRefundPayment)}
+    for command in planned.values():
+        if command.leg_id not in undone:
+            paid[command.credit_note_ref] += command.amount_minor
+    waiting = [each for each in work.legs.values() if each.leg_id not in planned and each.state not in LEG_DEAD]
     for note in notes:
-        legs = [each for each in work.legs.values() if each.intent_id == note.subject and each.leg_id not in planned]
-        paid[note.document_ref] += sum(each.amount_minor for each in legs if each.state not in LEG_DEAD)
+        paid[note.document_ref] += sum(each.amount_minor for each in waiting if each.intent_id == note.subject)
     return next((note for note in notes if note.amount_minor - paid[note.document_ref] >= leg.amount_minor), None)
 
 

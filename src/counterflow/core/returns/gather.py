@@ -141,7 +141,10 @@ def _siblings(work: Work, body: SiblingsClaimed, fact: Fact) -> None:
 
 
 def _outcome(work: Work, body: EffectReported, fact: Fact) -> None:
-    work.outcomes.setdefault(body.effect_id, []).append((body, fact.occurred_at))
+    reports = work.outcomes.setdefault(body.effect_id, [])
+    reports.append((body, fact.occurred_at))
+    # That it is done is the last word: the clock of who did it may be behind that of who asked again.
+    reports.sort(key=lambda told: told[0].outcome == "done")
 
 
 def _fired(work: Work, body: TimerFired, fact: Fact) -> None:

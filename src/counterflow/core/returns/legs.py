@@ -82,7 +82,7 @@ def issued(effect: Effect, command: PayLeg) -> Leg:
 
 def _issued(work: Work, effect: Effect, command: PayLeg) -> None:
     leg = work.legs[command.leg_id] = issued(effect, command)
-    for report, at in work.reports(effect.effect_id):
+    for report, at in work.outcomes.get(effect.effect_id, ()):
         values = values_of(report)
         leg.refund_ref = report.ref or leg.refund_ref
         leg.acquirer_ref = values.get("acquirer_ref", leg.acquirer_ref)

@@ -301,14 +301,8 @@ class Work:
         reports = self.outcomes.get(effect)
         if not reports:
             return "submitted" if effect in self.issued_ids else "planned"
-        if any(report.outcome == "done" for report, _ in reports):
-            return "done"  # for good, whatever else was told of it in the same instant
         last = reports[-1][0].outcome
         return "submitted" if last in ("not_found", "resumed") else last
-
-    def reports(self, effect: str) -> list[tuple[EffectReported, datetime]]:
-        """What was told of an effect, the end last: the clock of who did it may be behind that of who asked again."""
-        return sorted(self.outcomes.get(effect, ()), key=lambda told: told[0].outcome == "done")
 
     def done(self, effect: str) -> tuple[EffectReported, datetime] | None:
         """The report by which the effect is done, or by which a person took it over; None while neither is so."""
