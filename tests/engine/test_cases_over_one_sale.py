@@ -228,15 +228,50 @@ async def test_a_refused_refund_that_was_paid_another_way_is_not_sent_again(fres
 
 
 async def test_two_returns_of_an_order_that_nobody_has_told_us_yet_are_two_cases(fresh_database):
-    def at_the_till(name: str, ref: str):
+    def by_both(name: str, ref: str):
         fact = asked(name, ref, connection="till-1")
         return replace(fact, refs=(*fact.refs, "order:#1001"))
 
     async with a_retailer(fresh_database) as world:
-        await tell(world, at_the_till("A", "L1"), at_the_till("B", "L2"))
-        await tell(world, at_the_till("C", "L3"))
+        await tell(world, by_both("A", "L1"), by_both("B", "L2"))
+        await tell(world, by_both("C", "L3"))
         await tell(world, told(THREE))
         assert [(await view(world, name, "till-1")).lines[0].line_ref for name in "ABC"] == ["L1", "L2", "L3"]
+        await holds(world)
+
+
+def at_the_till(name: str, *lines: str):
+    """A till that knows the order by its number only, as it is printed."""
+    fact = asked(name, *lines, connection="till-1", sale_ref="shop:order:#1001")
+    return replace(fact, refs=(*fact.refs, "order:#1001"))
+
+
+async def test_a_sale_that_is_told_after_a_request_by_its_number_reaches_that_case(fresh_database):
+    async with a_retailer(fresh_database) as world:
+        await tell(world, at_the_till("A", "L1"))
+        assert [each.sku for each in (await view(world, "A", "till-1")).lines] == [""]
+        await tell(world, told(THREE))
+        seen = await view(world, "A", "till-1")
+        assert (seen.sale_ref, seen.lines[0].sku, seen.waiting != ()) == (THREE.sale_ref, THREE.lines[0].sku, True)
+        await holds(world)
+
+
+async def test_a_sale_that_is_told_while_a_request_by_its_number_is_decided_reaches_that_case(fresh_database):
+    """Each transaction does not see the other; then the sale is read, and the answer is a fact that is known."""
+    async with a_retailer(fresh_database) as world:
+        shop = world.worker.connectors["shop"]
+        assert isinstance(shop, FakePsp)
+        shop.answers["ReadSale"] = (told(THREE),)
+        await tell(world, told(THREE))
+        await world.rows("UPDATE xref SET ref = 'unseen:' || ref WHERE kind = 'sale' RETURNING 1")
+        await world.tell(at_the_till("A", "L1"))
+        await world.drain()
+        await world.rows("UPDATE xref SET ref = substr(ref, 8) WHERE kind = 'sale' RETURNING 1")
+        await tell(world)  # what is sent now is taken
+        await tell(world)  # now
+        seen = await view(world, "A", "till-1")
+        assert (seen.sale_ref, seen.lines[0].sku, seen.waiting != ()) == (THREE.sale_ref, THREE.lines[0].sku, True)
+        assert await world.one('SELECT count(*) FROM log WHERE body LIKE \'%%"kind":"SaleRecorded"%%\'') == 1
         await holds(world)
 
 

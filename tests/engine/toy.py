@@ -156,6 +156,7 @@ class FakePsp:
     concurrency: int = 4
     feeds: tuple[Feed, ...] = ()
     faults: list[Callable[[Effect], "Fault | None"]] = field(default_factory=list)
+    answers: dict[str, tuple[Fact, ...]] = field(default_factory=dict)  # by kind: the facts that are read with it
     applied: list[str] = field(default_factory=list)  # effect ids, once per real-world change
     sends: list[str] = field(default_factory=list)
     groups: list[list[str]] = field(default_factory=list)
@@ -210,7 +211,8 @@ class FakePsp:
             self.sends.append(effect.effect_id)
             if fault is None or fault.applies:
                 self.applied.append(effect.effect_id)
-            outcomes.append(fault.error if fault else Done(f"ref-{effect.effect_id[-4:]}"))
+            facts = self.answers.get(effect.kind, ())
+            outcomes.append(fault.error if fault else Done(f"ref-{effect.effect_id[-4:]}", facts=facts))
         return outcomes
 
     def _fault(self, effect: Effect) -> "Fault | None":

@@ -220,6 +220,10 @@ class Batch:
                 self.tell.append(Incoming(sale_fact(sale, self.now, case_id), away, case_id))
                 continue
             case = self._case(case_id)
+            if sale == next(
+                (f.body.sale for f in reversed(case.held.case.facts) if isinstance(f.body, SaleRecorded)), None
+            ):
+                continue  # by another way it has been told
             case.held = replace(case.held, shard=home)  # the root sale decides where a case lives
             self._apply_all(case, fact)
         self.done.append(fact.fact_id)
@@ -339,6 +343,10 @@ class Poison(Exception):
     def __init__(self, case_id: str, reason: str) -> None:
         super().__init__(reason)
         self.case_id, self.reason = case_id, reason
+
+
+def _last_sale(case: Case) -> Sale | None:
+    return next((f.body.sale for f in reversed(case.facts) if isinstance(f.body, SaleRecorded)), None)
 
 
 def other_return(body: object, request: ReturnRequested) -> bool:

@@ -166,8 +166,11 @@ class CaseDrain:
         rows = await cases.load(conn, sorted(case_ids), sorted(arrived_refs), sorted(roots))
         over_sale: dict[str, list[str]] = {}
         claims: dict[str, dict[str, str]] = {}
+        pointed = set().union(*pointing.values())
+        # A till asks over an order by its number: such a case has a sale's name and no sale.
+        told = await sales.known(conn, {row.sale_ref for row in rows if row.case_id in pointed} - arrived_refs - {""})
         for row in rows:
-            if row.sale_ref:
+            if row.sale_ref in arrived_refs or row.sale_ref in told:
                 over_sale.setdefault(row.sale_ref, []).append(row.case_id)
             else:
                 for sale_ref in (ref for ref, ids in pointing.items() if row.case_id in ids):

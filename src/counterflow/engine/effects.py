@@ -16,9 +16,10 @@ from uuid import uuid4
 import psycopg
 from psycopg import AsyncConnection
 
-from counterflow.core.facts import EffectReported, Fact
+from counterflow.core.facts import EffectReported, Fact, SaleRecorded
 from counterflow.core.ids import make_id
 from counterflow.engine import circuit
+from counterflow.engine.batch import sale_fact
 from counterflow.engine.choose import choose
 from counterflow.engine.commit import outcome_fact, outcome_shard
 from counterflow.engine.send import find, heard, send
@@ -33,7 +34,7 @@ from counterflow.store.effects import READS, Claimed, Result
 from counterflow.store.exceptions import Raised
 from counterflow.store.inbox import Incoming
 from counterflow.store.pool import Pool, gone
-from counterflow.store.shards import wake
+from counterflow.store.shards import shard_of, wake
 
 LOOK_LEASE_SECONDS = 150.0  # longer than a call may take
 CLAIM_MOST = 1000
@@ -265,6 +266,9 @@ async def record(conn: AsyncConnection, ended: Sequence[Ended], now: datetime) -
         if effect.effect_id not in written:
             continue
         answers += e.facts
+        if effect.owner.startswith("rc_"):  # who asked is told, by whatever name it asked: the fact may be an old one
+            sold = [fact.body.sale for fact in e.facts if isinstance(fact.body, SaleRecorded)]
+            tell += [Incoming(sale_fact(sale, now, effect.owner), shard_of(sale.root), effect.owner) for sale in sold]
         if verdict.report and effect.owner:
             body = EffectReported(
                 effect.effect_id, verdict.report, verdict.ref, verdict.code, verdict.message, verdict.values

@@ -1,6 +1,6 @@
 """The sales as the channels told them; the highest version of each counts."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from psycopg import AsyncConnection
 
@@ -49,3 +49,11 @@ async def load(conn: AsyncConnection, sale_refs: Iterable[str]) -> dict[str, Sal
         "SELECT sale_ref, body FROM sales WHERE sale_ref = ANY(%s)", (list(sale_refs),), prepare=True
     )
     return {ref: decode(Sale, body) for ref, body in await found.fetchall()}
+
+
+async def known(conn: AsyncConnection, sale_refs: Collection[str]) -> set[str]:
+    """Those of which the sale is stored."""
+    if not sale_refs:
+        return set()
+    found = await conn.execute("SELECT sale_ref FROM sales WHERE sale_ref = ANY(%s)", (list(sale_refs),), prepare=True)
+    return {ref for (ref,) in await found.fetchall()}
