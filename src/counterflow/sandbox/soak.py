@@ -171,6 +171,7 @@ async def soak(
     started, rng, waves = time.monotonic(), random.Random(seed), 0
     told: list[Told] = []
     async with open_town(home, workers=workers, seed=seed) as (town, stage):
+        stage.killing = True
         order = in_turn(names or [*town.names(), POSTGRES], kills, rng)
         killer = Killer(town, stage, order, rng)
         killing, minding = asyncio.create_task(killer.run()), asyncio.create_task(killer.supervise())

@@ -50,6 +50,7 @@ class Stage:
     cases: dict[str, list[str]] = field(default_factory=dict)  # story -> its cases
     payments: int = 0
     posts: int = 0
+    killing: bool = False  # what runs is being killed: attempts fail that a story knows nothing of
     outside_is_up: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by who acts there, and by who restarts it
 
     # ---- acting in the outside world ---------------------------------------------------------------------------------
@@ -197,13 +198,21 @@ class Stage:
 
     async def outcomes(self, case_id: str, kind: str) -> list[str]:
         """What the attempts for the case's effects of a kind gave, in order."""
-        async with self.pool.connection() as conn:
-            found = await conn.execute(
-                "SELECT outcome FROM attempts JOIN effects USING (effect_id) WHERE owner = %s AND kind = %s"
-                " ORDER BY started_at, n",
-                (case_id, kind),
-            )
-            return [str(outcome) for (outcome,) in await found.fetchall()]
+        found = await self.rows(
+            "SELECT outcome FROM attempts JOIN effects USING (effect_id) WHERE owner = %s AND kind = %s"
+            " ORDER BY started_at, n",
+            case_id,
+            kind,
+        )
+        return [str(outcome) for (outcome,) in found]
+
+    async def looked_up(self, case_id: str, kind: str) -> None:
+        """The answer to the case's one effect of this kind was lost: it was looked up and found, not sent again."""
+        outcomes = await self.outcomes(case_id, kind)
+        if self.killing:  # who would have lost the answer may have been killed, and who looked it up
+            assert outcomes[-1:] == ["done"] and outcomes.count("done") == 1, outcomes
+        else:
+            assert outcomes == ["unknown", "done"], outcomes
 
     async def reaches(self, case_id: str, *statuses: str) -> View:
         return await self.see(case_id, " or ".join(statuses), lambda view: view.status in statuses)

@@ -169,7 +169,12 @@ class Draft:
             for i, quantity in wanted
         ]
         if self.channel == "store":
-            asked: dict[str, Any] = {"order_number": "$order.name", "order_ref": "shop:order:$order.id.tail"}
+            asked: dict[str, Any] = {"order_number": "$order.name"}
+            if (
+                after % 2
+            ):  # others have scanned the number that is printed, perhaps before anybody has told of the order
+                asked["order_ref"] = "shop:order:$order.id.tail"
+            after = after if after % 3 else 0
             self.do("till-1", "request_return", *when, after=after, name=name, case=case, lines=rows, also=asked)
         else:
             sold = "shop:order:$order.id.tail"

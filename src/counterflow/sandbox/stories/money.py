@@ -37,7 +37,7 @@ async def provider_down(stage: Stage) -> None:
     assert not any(p.kind == "credit_note" for p in view.postings), view.postings
     view = await stage.reaches(case, "closed")
     assert view.paid_minor == 5000 and len(view.legs) == 1, view.legs
-    assert "unknown" in await stage.outcomes(case, "PayLeg")  # it was down indeed
+    assert stage.killing or "unknown" in await stage.outcomes(case, "PayLeg")  # it was down indeed
 
 
 async def timeout_after_success(stage: Stage) -> None:
@@ -48,7 +48,7 @@ async def timeout_after_success(stage: Stage) -> None:
     await come_back(stage, case, "PLATE")
     view = await stage.reaches(case, "closed")
     assert view.paid_minor == 1500 and len(view.legs) == 1, view.legs
-    assert await stage.outcomes(case, "PayLeg") == ["unknown", "done"]  # sent once, then looked up
+    await stage.looked_up(case, "PayLeg")
 
 
 async def fails_after_success(stage: Stage) -> None:
