@@ -93,6 +93,7 @@ def _story(world: World, story: Story, ends: Ends) -> Iterable[str]:
         low, high = ends.notices.get(template, oracle.NOTHING)
         if template == "return_approved" and high:
             high = max(high, len(cases))  # two people who opened the same return have made two of it
+            low = low if all(case.return_ref for case in cases) else 0  # the goods were here before it was heard
         yield from _within(f"messages {template}", told[template], (low, high))
     yield from _cases(cases, ends)
 
