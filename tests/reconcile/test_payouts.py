@@ -131,6 +131,18 @@ def test_without_a_name_only_an_amount_that_fits_one_of_each_is_a_match():
     )
 
 
+def test_a_line_that_names_a_payout_which_is_not_reported_yet_waits_for_it():
+    """Equal payouts, day after day, are no rarity: the line of one that is told late is not the other one's."""
+    mine, late = payout("po_378dff2fa2b6", 5), payout("po_3576dbf41078", 5)
+    of_mine, of_late = line("3", 5, "STRIPE 0003 PO378DFF2FA2B6"), line("4", 5, "STRIPE 0004 po_3576dbf41078")
+    assert match([mine], [of_late]).pairs == ()
+    assert match([mine], [of_late, line("9", 5, "STRIPE 0009")]).pairs == ((mine.payout_ref, "bank:line:9"),)
+    assert set(match([mine, late], [of_late, of_mine]).pairs) == {
+        (mine.payout_ref, of_mine.bank_ref),
+        (late.payout_ref, of_late.bank_ref),
+    }
+
+
 names = st.sampled_from(["aaaaaa", "bbbbbb", "cccccc"])
 payouts = st.lists(st.builds(payout, names, st.integers(1, 3)), unique_by=lambda p: p.payout_ref)
 lines = st.lists(

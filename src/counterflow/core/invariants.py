@@ -78,17 +78,15 @@ def payments(due: Mapping[str, tuple[int, int]], booked: Iterable[tuple[str, int
 
     `due`: the provider's reference -> (least, most) that may be booked of it; `booked`: (reference, amount out of us).
     """
-    sums: Counter[str] = Counter()
-    for ref, amount in booked:
-        sums[ref] += amount
-    wrong = [
-        f"{ref or 'a payment without a reference'}: {sums[ref]} booked, {least} to {most} to be booked"
-        for ref in sorted({*due, *sums})
-        for least, most in [due.get(ref, (0, 0))]
-        if not least <= sums[ref] <= most
-    ]
-    what = "; ".join(wrong) or "refunds that stand at the provider = refund payments in the ledger, each by itself"
-    return Finding("I1-payments", not wrong, sum(most for _, most in due.values()), sums.total(), what)
+    return _each("I1-payments", due, booked, "refunds that stand at the provider = refund payments in the ledger")
+
+
+def settlements(due: Mapping[str, tuple[int, int]], booked: Iterable[tuple[str, int]]) -> Finding:
+    """I1 of settlements, payout by payout: what the provider paid out is booked, once, with its fees; nothing else is.
+
+    `due`: the payout -> (least, most) of its entry (the sum of its debits); `booked`: (payout, sum of an entry of it).
+    """
+    return _each("I1-settlements", due, booked, "payouts of the provider = their entries in the ledger")
 
 
 def single_refunds(effects: Iterable[Effect], refunds: Iterable[tuple[str, str]]) -> Finding:
@@ -221,6 +219,20 @@ def _proven(view: View, leg: LegView) -> bool:
     """Settled with the provider, on the bank where it was paid out, and in the books."""
     banked = leg.state == "settled" and (not leg.payout_ref or bool(leg.bank_ref))
     return banked and any(p.subject == leg.leg_id and p.state == "settled" for p in view.postings)
+
+
+def _each(name: str, due: Mapping[str, tuple[int, int]], booked: Iterable[tuple[str, int]], what: str) -> Finding:
+    sums: Counter[str] = Counter()
+    for ref, amount in booked:
+        sums[ref] += amount
+    wrong = [
+        f"{ref or 'one without a reference'}: {sums[ref]} booked, {least} to {most} to be booked"
+        for ref in sorted({*due, *sums})
+        for least, most in [due.get(ref, (0, 0))]
+        if not least <= sums[ref] <= most
+    ]
+    total = sum(most for _, most in due.values())
+    return Finding(name, not wrong, total, sums.total(), "; ".join(wrong) or f"{what}, each by itself")
 
 
 def _equal(name: str, left: int, right: int, what: str) -> Finding:

@@ -8,7 +8,7 @@ at rest.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx2
@@ -31,7 +31,7 @@ from counterflow.simulate.network import ask
 from counterflow.simulate.oracle import Ends
 from counterflow.simulate.script import Story
 from counterflow.simulate.store import Connection, Watch
-from counterflow.simulate.town import OUTSIDE, Broken
+from counterflow.simulate.town import OUTSIDE, STARTED, Broken
 from counterflow.store.codec import decode, decode_log
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 CANARIES = ("@example.com", "Kim", *SECRETS.values())
 _MAY_DIFFER = re.compile(r"waits for|its cases are")
 _BOOKED = ("in_process", "paid")  # states of a payment in the ERP
+ON_ITS_WAY = timedelta(days=2)  # so long may a payout that has arrived be without its entry
 ENDED = frozenset({"closed", "declined", "cancelled", "expired"})
 _OPEN = "('planned', 'sending', 'unknown', 'accepted')"
 
@@ -203,7 +204,7 @@ class Checks:
         for dispute in world.disputes:
             if dispute["status"] == "lost":  # the bank took it from us and gave it to the customer
                 paid[dispute["currency"].upper()] += dispute["amount"]
-        self._hold([*invariants.money(views, paid), self._booked(world, views)])
+        self._hold([*invariants.money(views, paid), self._booked(world, views), self._settled(world)])
         ends, skus = list[tuple[Story, tuple[Ends, ...]]](), set[str]()
         for playing in kernel.playing:
             late = kernel.rules.late(playing)
@@ -238,6 +239,28 @@ class Checks:
             if out or row["ref"] in due
         ]
         return invariants.payments(due, booked)
+
+    def _settled(self, world: compare.World) -> Finding:
+        """Payout by payout, the provider against the entries in the ERP; that of one just arrived may be on its way."""
+        psp, parts = self.kernel.outside.worlds["psp"], dict[str, list[int]]()
+        for txn in psp.all("balance_transactions"):
+            if txn["_payout"] and txn["type"] != "payout":
+                gross, fees = parts.get(txn["_payout"], (0, 0))
+                parts[txn["_payout"]] = [gross + txn["amount"], fees + txn["fee"]]
+        by_now = (STARTED + timedelta(seconds=self.kernel.loop.virtual) - ON_ITS_WAY).timestamp()
+        due = {}
+        for payout in psp.all("payouts"):
+            gross, fees = parts[payout["id"]]
+            debits = sum(max(0, part) for part in (gross - fees, fees, -gross))
+            arrived = payout["status"] == "paid" and payout["arrival_date"] < by_now
+            due[payout["id"]] = (debits if arrived else 0, debits)  # the bank may book before the provider says "paid"
+        refs = [(d["ref"] or "", d) for d in world.books["documents"] if d["model"] == "account.move"]
+        booked = [
+            (ref.removeprefix("payout:"), round(document["amount"] * 100))
+            for ref, document in refs
+            if ref.startswith("payout:") and document["state"] == "posted"
+        ]
+        return invariants.settlements(due, booked)
 
     async def _written(self) -> list[str]:
         """Everything that is written down by us and may not name a person or a secret."""

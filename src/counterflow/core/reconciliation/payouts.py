@@ -1,9 +1,11 @@
 """Which bank line is which payout: equal to the cent, or a difference that a person sees. Pure.
 
 A payout is found by its own id in the line's text; else by its amount, if exactly one payout and one line of that
-amount are open and the days fit. Two that could be each other's stay open: a guess is no proof.
+amount are open and the days fit. Two that could be each other's stay open: a guess is no proof. So does a line that
+names another payout, which has perhaps not been reported yet.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -86,12 +88,21 @@ def _names(line: BankLine, payout: Payout) -> bool:
     return len(name) >= 6 and name in _letters(line.text)
 
 
+def _names_another(line: BankLine, payout: Payout) -> bool:
+    """Whether a word of the line looks as this payout's name does (po_1Nx7..., by its first letters and its length)."""
+    name = payout.payout_ref.rsplit(":", 1)[-1]
+    kind, length = re.match(r"[a-z]*", _letters(name)), len(_letters(name))
+    assert kind is not None
+    words = [_letters(word) for word in line.text.split()]
+    return bool(kind[0]) and any(len(word) == length and word.startswith(kind[0]) for word in words)
+
+
 def _letters(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum())
 
 
 def _fits(line: BankLine, payout: Payout) -> bool:
-    if (line.amount_minor, line.currency) != (payout.net_minor, payout.currency):
+    if (line.amount_minor, line.currency) != (payout.net_minor, payout.currency) or _names_another(line, payout):
         return False
     if not payout.arrives_on:
         return True
