@@ -19,7 +19,7 @@ import httpx2
 from counterflow.sandbox.estate import SECRETS
 from counterflow.simulate import compare, oracle
 from counterflow.simulate.direct import Direct, empty_file
-from counterflow.simulate.families import Draft
+from counterflow.simulate.draft import Draft
 from counterflow.simulate.faults import Chance, Exact, Plan, kinds_of
 from counterflow.simulate.kernel import Kernel
 from counterflow.simulate.loop import VirtualLoop
