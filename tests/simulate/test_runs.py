@@ -84,7 +84,7 @@ def test_a_worker_of_the_simulation_has_all_duties_but_the_signing(stage: Stage)
     """The duty that nobody plays is one that nobody tries to refute."""
     with running(VirtualLoop()) as loop:
         kernel = Kernel(loop, stage.ground, stage.server, SEED, (), Exact({}))
-        worker = loop.run_until_complete(kernel.start_worker())
+        worker = loop.run_until_complete(kernel.supervisor.start_worker())
         both = worker.worker.duties, make_worker(worker.runtime).duties
         kernel.close()
     played, real = ([duty.__qualname__ for duty in each] for each in both)

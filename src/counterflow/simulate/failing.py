@@ -77,7 +77,7 @@ class Failing:
             return
         if self.refuses(flight):
             return
-        worker = next((worker for worker in kernel.workers if worker.name == flight.origin), None)
+        worker = next((worker for worker in kernel.supervisor.workers if worker.name == flight.origin), None)
         fault = kernel.plan.at("call", flight.label) if worker is not None and flight.awaited else ""
         if not fault:
             kernel.network.deliver(flight)
@@ -89,7 +89,7 @@ class Failing:
         world = kernel.outside.worlds[flight.target]
         if fault == "crash_before_call":
             kernel.network.drop(flight)
-            kernel.dying.add(worker.name)
+            kernel.supervisor.dying.add(worker.name)
         elif fault == "timeout_before":
             flight.delivered, flight.due = True, flight.timeout_at
             flight.error = httpx2.ReadTimeout("no answer in time")
@@ -112,7 +112,7 @@ class Failing:
     def refuses(self, flight: Flight) -> bool:
         """The partner is down, or does not take our credentials."""
         now = self.kernel.loop.virtual
-        if flight.origin not in {worker.name for worker in self.kernel.workers}:
+        if flight.origin not in {worker.name for worker in self.kernel.supervisor.workers}:
             return False
         if self.down.get(flight.target, 0.0) > now:
             flight.delivered, flight.error = True, httpx2.ConnectError("connection refused")
@@ -133,7 +133,7 @@ class Failing:
                 flight.error = httpx2.ReadTimeout("no answer in time")
             case "crash_after_call":
                 kernel.network.drop(flight)
-                kernel.dying.add(flight.origin)
+                kernel.supervisor.dying.add(flight.origin)
                 return
             case "garbled" if flight.response is not None:
                 cut = flight.response.content[: rng.randrange(len(flight.response.content) + 1)]
@@ -153,11 +153,11 @@ class Failing:
         self._end()
         for name in [name for name, until in self.offline.items() if until <= kernel.loop.virtual]:
             del self.offline[name]
-            await kernel.acted(name, "go_online")
+            await kernel.outside.act(name, "go_online", {})
         kind = "" if kernel.healing else kernel.plan.at("turn")
         if not kind:
             return
-        rng, now = kernel.plan.rng(), kernel.loop.virtual
+        rng, now, supervisor = kernel.plan.rng(), kernel.loop.virtual, kernel.supervisor
         systems = sorted(kernel.outside.worlds)
         said = ""
         if kind == "outage":
@@ -173,25 +173,25 @@ class Failing:
             self.refusing[said] = now + rng.uniform(HOUR, DAY)
         elif kind == "device_offline":
             said = rng.choice(SITES)
-            await kernel.acted(said, "go_offline")
+            await kernel.outside.act(said, "go_offline", {})
             self.offline[said] = now + rng.uniform(HOUR, DAY)
         elif kind == "period_closed":
             said = (kernel.outside.worlds["odoo"].clock.now() - _seconds(DAY)).date().isoformat()
-            await kernel.acted("odoo", "set_lock_date", date=said)
+            await kernel.outside.act("odoo", "set_lock_date", {"date": said})
         elif kind == "clock":
-            process = rng.choice([kernel.api, *kernel.workers])
+            process = rng.choice([supervisor.api, *supervisor.workers])
             process.skew_seconds = rng.choice((-HOUR, -60.0, -5.0, 5.0, 60.0, HOUR))
             self.skewed[process.name] = now + rng.uniform(60.0, DAY)
             said = f"{process.name} {process.skew_seconds:.0f} s"
         elif kind == "workers":
-            if len(kernel.workers) < WORKERS_MOST and (len(kernel.workers) == 1 or rng.random() < 0.5):
-                said = f"added {(await kernel.start_worker()).name}"
+            if len(supervisor.workers) < WORKERS_MOST and (len(supervisor.workers) == 1 or rng.random() < 0.5):
+                said = f"added {(await supervisor.start_worker()).name}"
             else:
-                worker = rng.choice(kernel.workers)
+                worker = rng.choice(supervisor.workers)
                 said = f"taken away {worker.name}"
-                await kernel.kill(worker, again=False)
+                await supervisor.kill(worker, again=False)
         elif kind == "deploy":
-            await kernel.replace_processes()
+            await supervisor.replace_processes()
         elif kind == "policy_changed":
             said = await kernel.rules.change(rng)
         kernel.note("fault", f"{kind} {said}")
@@ -200,7 +200,7 @@ class Failing:
         now = self.kernel.loop.virtual
         for name in [name for name, until in self.skewed.items() if until <= now]:
             del self.skewed[name]
-            for process in (self.kernel.api, *self.kernel.workers):
+            for process in (self.kernel.supervisor.api, *self.kernel.supervisor.workers):
                 if process.name == name:
                     process.skew_seconds = 0.0
         for name in [name for name, until in self.refusing.items() if until <= now]:

@@ -26,6 +26,7 @@ from counterflow.simulate.loop import VirtualLoop
 from counterflow.simulate.network import Network, ask
 from counterflow.simulate.run import Stage
 from counterflow.simulate.script import Sold, Story
+from counterflow.simulate.supervisor import Supervisor
 from counterflow.simulate.town import OUTSIDE, Broken, running
 
 # What can befall either: not what happens inside a database, and nobody has a second worker or a console.
@@ -197,9 +198,22 @@ class DirectKernel(Kernel):
         super().__post_init__()
         self.file = empty_file()
         self.checks = DirectChecks(self)  # type: ignore[assignment]
+        self.supervisor = DirectSupervisor(self)
 
     def by_hand(self) -> int:
         return int(self.file["manual"] + self.file["given_up"])
+
+    def _look(self, worker: Any) -> None:
+        worker.must_look = False  # it sweeps nothing
+
+    def feeds_of(self, worker: Any) -> set[tuple[str, str]]:
+        return set()
+
+
+class DirectSupervisor(Supervisor):
+    """One process at a time; a new one finds the file of the one before."""
+
+    kernel: DirectKernel
 
     async def start_api(self) -> None:
         """The process that calls is also the one that hears."""
@@ -209,14 +223,14 @@ class DirectKernel(Kernel):
 
     async def start_worker(self) -> Any:
         self.generation += 1
-        process = DirectProcess(f"d{self.generation}", self.network, self.loop, self.file)
+        process = DirectProcess(f"d{self.generation}", self.kernel.network, self.kernel.loop, self.kernel.file)
         self.api, self.api_up = process, True  # type: ignore[assignment]
         self.workers.append(process)  # type: ignore[arg-type]
         process.direct.begin()
         return process
 
     async def kill(self, worker: Any, *, again: bool = True) -> None:
-        for flight in self.network.flights:
+        for flight in self.kernel.network.flights:
             if flight.target == "api" and flight.task is not None and not flight.task.done():
                 flight.task.cancel()
         await super().kill(worker, again=True)
@@ -225,10 +239,4 @@ class DirectKernel(Kernel):
         for process in [*self.workers]:
             if process.name in self.dying:
                 await self.kill(process)
-                await self.loop.quiet()
-
-    def _look(self, worker: Any) -> None:
-        worker.must_look = False  # it sweeps nothing
-
-    def feeds_of(self, worker: Any) -> set[tuple[str, str]]:
-        return set()
+                await self.kernel.loop.quiet()

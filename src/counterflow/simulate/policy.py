@@ -57,7 +57,7 @@ class Rules:
         assert isinstance(made, PolicySet), made
         self.oracle = Oracle(before, after)
         kernel.ground = replace(kernel.ground, configuration=_with(kernel.ground.configuration, made))
-        await kernel.replace_processes()
+        await kernel.supervisor.replace_processes()
         return name
 
     def late(self, playing: Playing) -> frozenset[int] | None:

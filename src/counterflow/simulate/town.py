@@ -132,6 +132,10 @@ class Outside:
         for world in self.worlds.values():
             world.close()
 
+    async def act(self, system: str, act: str, payload: Mapping[str, Any]) -> None:
+        """Something happens inside an outside system that no story tells of."""
+        (await ask(self.app, acting(system, act, payload))).raise_for_status()
+
     def next_due(self) -> datetime | None:
         dues = [due for world in self.worlds.values() if (due := world.next_due()) is not None]
         return min(dues, default=None)
@@ -140,7 +144,7 @@ class Outside:
 async def _founded(loop: VirtualLoop) -> dict[str, bytes]:
     outside = Outside.open(loop, 0, {})
     for system, act, payload in estate.founding():
-        (await ask(outside.app, acting(system, act, payload))).raise_for_status()
+        await outside.act(system, act, payload)
     return {name: world.copy() for name, world in outside.worlds.items()}
 
 
