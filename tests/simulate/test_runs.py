@@ -20,11 +20,8 @@ from counterflow.simulate.exhaustive import SEED
 from counterflow.simulate.failing import without_newest
 from counterflow.simulate.families import write
 from counterflow.simulate.faults import CLASSES, KINDS, MOST, Chance, Exact
-from counterflow.simulate.kernel import Kernel
-from counterflow.simulate.loop import VirtualLoop
 from counterflow.simulate.policy import CHANGES
 from counterflow.simulate.run import Stage, planned
-from counterflow.simulate.town import running
 
 PLAIN = ("omnichannel",)
 CRASHES = 4  # of each core story in every run of the tests
@@ -82,11 +79,9 @@ def test_a_crash_at_a_durable_boundary_is_survived(stage: Stage, family: str) ->
 
 def test_a_worker_of_the_simulation_has_all_duties_but_the_signing(stage: Stage) -> None:
     """The duty that nobody plays is one that nobody tries to refute."""
-    with running(VirtualLoop()) as loop:
-        kernel = Kernel(loop, stage.ground, stage.server, SEED, (), Exact({}))
-        worker = loop.run_until_complete(kernel.supervisor.start_worker())
+    with stage.kernel(SEED, (), Exact({})) as kernel:
+        worker = kernel.loop.run_until_complete(kernel.supervisor.start_worker())
         both = worker.worker.duties, make_worker(worker.runtime).duties
-        kernel.close()
     played, real = ([duty.__qualname__ for duty in each] for each in both)
     assert real == ["_checkpoints.<locals>.checkpoint", *played] and "Payouts.overdue" in played
 

@@ -27,7 +27,7 @@ from counterflow.simulate.network import Network, ask
 from counterflow.simulate.run import Stage
 from counterflow.simulate.script import Sold, Story
 from counterflow.simulate.supervisor import Supervisor
-from counterflow.simulate.town import OUTSIDE, Broken, running
+from counterflow.simulate.town import OUTSIDE, Broken
 
 # What can befall either: not what happens inside a database, and nobody has a second worker or a console.
 FAULTS = ("crash_before_call", "crash_after_call", "messages", "calls", "answers", "outages", "deploy")
@@ -84,17 +84,12 @@ def play(stage: Stage, first: int, last: int, faults: Sequence[str]) -> tuple[Ta
 
 def left_by(stage: Stage, kind: type[Kernel], seed: int, story: Story, plan: Plan) -> tuple[compare.World, int]:
     """What the outside systems hold when all is over, and how often a person had to act."""
-    stage.empty()
-    with running(VirtualLoop()) as loop:
-        kernel = kind(loop, stage.ground, stage.server, seed, [story], plan)
-        try:
-            with suppress(Broken):  # what is wrong is seen in what is left
-                loop.run_until_complete(kernel.run())
-            views = [seen.view for seen in kernel.checks.seen.values()]
-            world = loop.run_until_complete(compare.look(partial(_get, kernel), views))
-            return world, kernel.by_hand() + sum(len(view.exceptions) for view in views)
-        finally:
-            kernel.close()
+    with stage.kernel(seed, [story], plan, kind=kind) as kernel:
+        with suppress(Broken):  # what is wrong is seen in what is left
+            kernel.loop.run_until_complete(kernel.run())
+        views = [seen.view for seen in kernel.checks.seen.values()]
+        world = kernel.loop.run_until_complete(compare.look(partial(_get, kernel), views))
+        return world, kernel.by_hand() + sum(len(view.exceptions) for view in views)
 
 
 async def _get(kernel: Kernel, path: str) -> Any:

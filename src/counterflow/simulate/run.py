@@ -3,7 +3,8 @@
 import gc
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import psycopg
@@ -52,22 +53,40 @@ class Stage:
         self._conn = psycopg.connect(self.ground.url, autocommit=True)
         self.empty = emptier(self._conn)
 
-    def run(self, seed: int, stories: Sequence[Story], plan: Plan, *, workers: int = 1, trace: bool = False) -> Ran:
-        """Play the stories under this plan. Never raises for what the product does wrong: the result says it."""
-        started = time.process_time()
+    @contextmanager
+    def kernel(
+        self,
+        seed: int,
+        stories: Sequence[Story],
+        plan: Plan,
+        *,
+        kind: type[Kernel] = Kernel,
+        workers: int = 1,
+        trace: bool = False,
+    ) -> Iterator[Kernel]:
+        """A new world with these stories, in which nothing has happened yet; gone afterwards."""
         self.empty()
         gc.collect()  # and not in between: a run makes little garbage that refers to itself
         gc.disable()
+        try:
+            with running(VirtualLoop()) as loop:
+                kernel = kind(loop, self.ground, self.server, seed, stories, plan, workers, trace)
+                try:
+                    yield kernel
+                finally:
+                    kernel.close()
+        finally:
+            gc.enable()
+
+    def run(self, seed: int, stories: Sequence[Story], plan: Plan, *, workers: int = 1, trace: bool = False) -> Ran:
+        """Play the stories under this plan. Never raises for what the product does wrong: the result says it."""
+        started = time.process_time()
         invariant = what = ""
-        with running(VirtualLoop()) as loop:
-            kernel = Kernel(loop, self.ground, self.server, seed, stories, plan, workers, trace)
+        with self.kernel(seed, stories, plan, workers=workers, trace=trace) as kernel:
             try:
-                loop.run_until_complete(kernel.run())
+                kernel.loop.run_until_complete(kernel.run())
             except Broken as broken:
                 invariant, what = broken.invariant, broken.what
-            finally:
-                kernel.close()
-                gc.enable()
         return Ran(
             seed,
             tuple(story.title for story in stories),
