@@ -193,6 +193,14 @@ def positive(body: Doc, name: str) -> int:
     return value
 
 
+def text_of(body: Doc, name: str) -> str:
+    """A text that is not empty. Raises Refusal."""
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise Refusal("bad_value", f"{name} is a text that is not empty, not {value!r}")
+    return value
+
+
 def one_of(body: Doc, name: str, words: tuple[str, ...]) -> str:
     if body.get(name) not in words:
         raise Refusal("bad_value", f"{name} is one of {', '.join(words)}, not {body.get(name)!r}")
