@@ -2,6 +2,8 @@
 
 The command inside is what a connector gets. Targets are roles ("erp", "payment", ...) resolved to a connection when
 the effect is planned, by the case's routes. Amounts are minor units, instants UTC.
+
+One file, and long for that reason: this is the closed vocabulary of all that we can do, read as one table.
 """
 
 from dataclasses import dataclass

@@ -4,6 +4,8 @@ A `Fact` is an envelope (who said it, when it happened, when we learned it, what
 derived from its cause, so the same message twice is the same fact once. Bodies hold plain values; amounts are minor
 units of the named currency, instants are UTC. References are `<connection>:<kind>:<their id>`, or `<kind>:<value>` for
 what is the same everywhere (`rma:`, `serial:`, `tracking:`, `leg:`, `case:`).
+
+One file, and long for that reason: this is the closed vocabulary of all that can be said to us, read as one table.
 """
 
 from dataclasses import dataclass

@@ -4,6 +4,7 @@ It is a second reading of the requirements and shares no code with the product: 
 contract holds it to that), it knows no facts, effects or states, and it does not play time. It reads who did what, in
 order, and answers with sums. Where the requirements leave room (which piece of a line carries the odd cent) an answer
 is a range. Sources: requirements 3, 10-13, 28-37, 62, 65, 69-76; edge cases by number; the policy tables as text.
+One file, and under 500 lines by design, so that a person can read it through and hold it against its sources.
 """
 
 import re
