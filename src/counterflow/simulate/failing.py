@@ -69,7 +69,8 @@ class Failing:
         """A request arrives, or does not."""
         kernel = self.kernel
         if flight.target == "api":
-            if self.next_hook in ("lost_ack", "corrupted") and not flight.fault:
+            message = "/webhooks/" in flight.request.url.path  # what a person sends is not altered on its way
+            if (self.next_hook == "lost_ack" or (self.next_hook == "corrupted" and message)) and not flight.fault:
                 flight.fault, self.next_hook = self.next_hook, ""
             if flight.fault == "corrupted":
                 flight.request = _altered(flight.request, kernel.plan.rng())
