@@ -228,21 +228,21 @@ async def test_a_refused_refund_that_was_paid_another_way_is_not_sent_again(fres
 
 
 async def test_two_returns_of_an_order_that_nobody_has_told_us_yet_are_two_cases(fresh_database):
-    def by_both(name: str, ref: str):
-        fact = asked(name, ref, connection="till-1")
-        return replace(fact, refs=(*fact.refs, "order:#1001"))
-
     async with a_retailer(fresh_database) as world:
-        await tell(world, by_both("A", "L1"), by_both("B", "L2"))
-        await tell(world, by_both("C", "L3"))
+        await tell(
+            world,
+            at_the_till("A", "L1", sale_ref="shop:order:5001"),
+            at_the_till("B", "L2", sale_ref="shop:order:5001"),
+        )
+        await tell(world, at_the_till("C", "L3", sale_ref="shop:order:5001"))
         await tell(world, told(THREE))
         assert [(await view(world, name, "till-1")).lines[0].line_ref for name in "ABC"] == ["L1", "L2", "L3"]
         await holds(world)
 
 
-def at_the_till(name: str, *lines: str):
-    """A till that knows the order by its number only, as it is printed."""
-    fact = asked(name, *lines, connection="till-1", sale_ref="shop:order:#1001")
+def at_the_till(name: str, *lines: str, sale_ref: str = "shop:order:#1001"):
+    """A till that has read the order's number, and by default knows it by nothing else."""
+    fact = asked(name, *lines, connection="till-1", sale_ref=sale_ref)
     return replace(fact, refs=(*fact.refs, "order:#1001"))
 
 

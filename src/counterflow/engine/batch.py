@@ -220,10 +220,8 @@ class Batch:
                 self.tell.append(Incoming(sale_fact(sale, self.now, case_id), away, case_id))
                 continue
             case = self._case(case_id)
-            if sale == next(
-                (f.body.sale for f in reversed(case.held.case.facts) if isinstance(f.body, SaleRecorded)), None
-            ):
-                continue  # by another way it has been told
+            if sale == _last_sale(case.held.case):
+                continue  # it has been told another way
             case.held = replace(case.held, shard=home)  # the root sale decides where a case lives
             self._apply_all(case, fact)
         self.done.append(fact.fact_id)
@@ -299,11 +297,7 @@ class Batch:
         self.effects += decision.effects
         view = decision.view
         root = view.root_sale_ref or view.sale_ref
-        if (
-            view.sale_ref
-            and not held.sale_ref
-            and not any(isinstance(f.body, SaleRecorded) for f in decision.case.facts)
-        ):
+        if view.sale_ref and not held.sale_ref and _last_sale(decision.case) is None:
             self.learnt[case_id] = view.sale_ref
         refs = frozenset(decision.refs)
         if fresh := refs - held.refs:

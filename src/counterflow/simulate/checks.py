@@ -6,6 +6,7 @@ at rest.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -242,23 +243,22 @@ class Checks:
 
     def _settled(self, world: compare.World) -> Finding:
         """Payout by payout, the provider against the entries in the ERP; that of one just arrived may be on its way."""
-        psp, parts = self.kernel.outside.worlds["psp"], dict[str, list[int]]()
+        psp, gross, fees = self.kernel.outside.worlds["psp"], Counter[str](), Counter[str]()
         for txn in psp.all("balance_transactions"):
             if txn["_payout"] and txn["type"] != "payout":
-                gross, fees = parts.get(txn["_payout"], (0, 0))
-                parts[txn["_payout"]] = [gross + txn["amount"], fees + txn["fee"]]
+                gross[txn["_payout"]] += txn["amount"]
+                fees[txn["_payout"]] += txn["fee"]
         by_now = (STARTED + timedelta(seconds=self.kernel.loop.virtual) - ON_ITS_WAY).timestamp()
         due = {}
         for payout in psp.all("payouts"):
-            gross, fees = parts[payout["id"]]
-            debits = sum(max(0, part) for part in (gross - fees, fees, -gross))
+            all_of_it, fee = gross[payout["id"]], fees[payout["id"]]
+            debits = sum(max(0, part) for part in (all_of_it - fee, fee, -all_of_it))
             arrived = payout["status"] == "paid" and payout["arrival_date"] < by_now
             due[payout["id"]] = (debits if arrived else 0, debits)  # the bank may book before the provider says "paid"
-        refs = [(d["ref"] or "", d) for d in world.books["documents"] if d["model"] == "account.move"]
         booked = [
-            (ref.removeprefix("payout:"), round(document["amount"] * 100))
-            for ref, document in refs
-            if ref.startswith("payout:") and document["state"] == "posted"
+            (row["ref"].removeprefix("payout:"), number_to_minor(row["amount"], row["currency"]))
+            for row in world.books["documents"]
+            if row["model"] == "account.move" and row["state"] == "posted" and (row["ref"] or "").startswith("payout:")
         ]
         return invariants.settlements(due, booked)
 

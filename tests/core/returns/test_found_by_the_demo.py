@@ -39,14 +39,19 @@ def test_a_late_confirmation_of_an_earlier_instruction_does_not_undo_the_newer_o
     assert story.view.units[0].disposition == "scrap"
 
 
-def test_a_payment_of_a_second_refund_waits_for_its_own_credit_note() -> None:
+def _received_of_two_tenders() -> Story:
+    """Two things, paid half by card and half by gift card, both asked back and received."""
     sold = sale(
         line("L1", "TEE", 2000),
         line("L2", "MUG", 1000),
         payments=(Payment("pi_1", "card", 1500, "psp"), Payment("gc_1", "gift_card", 1500)),
     )
     story = Story(sold).request(wanted("L1"), wanted("L2")).settle()
-    story.receive("TEE").receive("MUG").settle()
+    return story.receive("TEE").receive("MUG").settle()
+
+
+def test_a_payment_of_a_second_refund_waits_for_its_own_credit_note() -> None:
+    story = _received_of_two_tenders()
     story.inspect("MUG").settle()
     story.inspect("TEE").settle(keep=lambda e: not isinstance(e.command, PayLeg) or e.command.rail == "card")
     payments = story.commands("PostRefundPayment")
@@ -57,13 +62,7 @@ def test_a_payment_of_a_second_refund_waits_for_its_own_credit_note() -> None:
 
 
 def test_a_payment_whose_own_note_is_late_does_not_take_the_note_of_another_refund() -> None:
-    sold = sale(
-        line("L1", "TEE", 2000),
-        line("L2", "MUG", 1000),
-        payments=(Payment("pi_1", "card", 1500, "psp"), Payment("gc_1", "gift_card", 1500)),
-    )
-    story = Story(sold).request(wanted("L1"), wanted("L2")).settle()
-    story.receive("TEE").receive("MUG").settle()
+    story = _received_of_two_tenders()
     story.inspect("TEE").settle(keep=lambda e: not isinstance(e.command, PostCreditNote))
     late = {leg.leg_id for leg in story.view.legs}
     late_notes = {e.effect_id for e in story.effects if isinstance(e.command, PostCreditNote)}
@@ -79,13 +78,7 @@ def test_a_payment_whose_own_note_is_late_does_not_take_the_note_of_another_refu
 
 
 def test_half_of_a_refund_does_not_take_the_note_of_another_one_while_its_own_waits_for_the_other_half() -> None:
-    sold = sale(
-        line("L1", "TEE", 2000),
-        line("L2", "MUG", 1000),
-        payments=(Payment("pi_1", "card", 1500, "psp"), Payment("gc_1", "gift_card", 1500)),
-    )
-    story = Story(sold).request(wanted("L1"), wanted("L2")).settle()
-    story.receive("TEE").receive("MUG").settle()
+    story = _received_of_two_tenders()
     story.inspect("TEE").settle(keep=lambda e: not isinstance(e.command, PayLeg) or e.command.rail != "card")
     [card] = [e for e in story.effects if isinstance(e.command, PayLeg) and e.command.rail == "card"]
     story.answered.add(card.effect_id)

@@ -5,10 +5,10 @@ amount are open and the days fit. Two that could be each other's stay open: a gu
 names another payout, which has perhaps not been reported yet.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import takewhile
 
 DAYS_BEFORE, DAYS_AFTER = 1, 7  # a line may be booked this far from the day that the provider named
 
@@ -84,17 +84,20 @@ def match(payouts: Sequence[Payout], lines: Sequence[BankLine]) -> Matches:
 
 def _names(line: BankLine, payout: Payout) -> bool:
     """Banks change case and drop punctuation."""
-    name = _letters(payout.payout_ref.rsplit(":", 1)[-1])
+    name = _name(payout)
     return len(name) >= 6 and name in _letters(line.text)
 
 
 def _names_another(line: BankLine, payout: Payout) -> bool:
     """Whether a word of the line looks as this payout's name does (po_1Nx7..., by its first letters and its length)."""
-    name = payout.payout_ref.rsplit(":", 1)[-1]
-    kind, length = re.match(r"[a-z]*", _letters(name)), len(_letters(name))
-    assert kind is not None
-    words = [_letters(word) for word in line.text.split()]
-    return bool(kind[0]) and any(len(word) == length and word.startswith(kind[0]) for word in words)
+    name = _name(payout)
+    kind = "".join(takewhile(str.isalpha, name))
+    words = map(_letters, line.text.split())
+    return bool(kind) and any(len(word) == len(name) and word.startswith(kind) for word in words)
+
+
+def _name(payout: Payout) -> str:
+    return _letters(payout.payout_ref.rsplit(":", 1)[-1])
 
 
 def _letters(text: str) -> str:
