@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from counterflow.connectors.stripe import actions
 from counterflow.connectors.stripe.client import Client
 from counterflow.runtime import make_worker
 from counterflow.simulate import exhaustive
-from counterflow.simulate.campaign import Campaign
+from counterflow.simulate.campaign import Campaign, spread
 from counterflow.simulate.exhaustive import SEED
 from counterflow.simulate.failing import without_newest
 from counterflow.simulate.families import write
@@ -120,7 +120,7 @@ def test_a_list_lacks_only_what_changed_just_now() -> None:
 
 def test_a_broken_promise_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refund whose answer is lost is paid once; with a key per attempt and a blind look-up it is found paid twice."""
-    places = exhaustive.boundaries(stage, "omnichannel", both=False)
+    places = exhaustive.boundaries(stage, "omnichannel")
     place = next(place for place, name in places if name == "call POST psp/v1/refunds")
     task = exhaustive.Task("omnichannel", ((place, "timeout_after"),), "the answer to the refund is lost")
     sound = exhaustive.play(stage, task)
@@ -144,11 +144,22 @@ def test_a_broken_promise_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch
 
 def test_seeds_on_several_processes_are_the_same_runs(stage: Stage, database_url: str) -> None:
     """Every seed once, in whatever order they end; and no seed is left out when the budget ends it early."""
-    campaign = Campaign(1, PLAIN, ("none",), database_url)
-    found = {ran.seed: ran.digest for ran in campaign.runs(7, 10, jobs=2)}
+    campaign = Campaign(1, PLAIN, ("none",))
+    found = {seed: ran.digest for seed, ran in spread(campaign, 7, 10, 2, database=database_url)}
     assert found == {seed: stage.run(seed, *planned(seed, 1, PLAIN, ("none",))).digest for seed in (7, 8, 9)}
-    cut = sorted(ran.seed for ran in replace(campaign, budget=0.1).runs(7, 100, jobs=2))
+    cut = sorted(seed for seed, _ in spread(campaign, 7, 100, 2, database=database_url, budget=0.1))
     assert cut == list(range(7, 7 + len(cut))) and len(cut) < 10
+
+
+def test_every_two_kinds_of_failure_meet_and_a_longer_run_does_what_a_shorter_one_did(stage: Stage) -> None:
+    one, three = (list(exhaustive.pairs(stage, PLAIN, each)) for each in (1, 3))
+    met = {frozenset(kind for _, kind in task.wanted) for task in three}
+    alone = {kind for kinds in met if len(kinds) == 1 for kind in kinds}
+    assert met >= {frozenset(two) for two in combinations(alone, 2)}
+    assert alone >= {kind for name in ("crash", "messages", "calls", "partners", "database") for kind in CLASSES[name]}
+    assert {task.id for task in one} < {task.id for task in three}
+    ran = exhaustive.Chosen(one).run(stage, len(one) // 2)
+    assert ran.holds and ran.fired, (one[len(one) // 2].id, ran.invariant, ran.what)
 
 
 def test_a_long_run_goes_on_where_it_stopped(stage: Stage, tmp_path: Any) -> None:

@@ -51,15 +51,16 @@ def run(
         Print one JSON object: seeds, cases, foreseen and unforeseen (ends of stories that were held against the oracle,
         or were not), faults, simulated_days, violations.
     """
-    from counterflow.simulate.campaign import Campaign
+    from counterflow.simulate.campaign import Campaign, spread
 
     first, last = _range(seeds)
-    campaign = Campaign(cases, _listed(stories), _listed(faults), database, budget)
+    campaign = Campaign(cases, _listed(stories), _listed(faults))
     started, told, days, ran, seconds = time.time(), 0, 0.0, 0, 0.0
     foreseen = stories_told = 0
     fired: Counter[str] = Counter()
     violations = []
-    for result in campaign.runs(first, last, jobs or os.cpu_count() or 1):
+    jobs = jobs or os.cpu_count() or 1
+    for _, result in spread(campaign, first, last, jobs, database=database, budget=budget):
         ran, told, days, seconds = ran + 1, told + result.cases, days + result.days, seconds + result.seconds
         fired += result.fired
         foreseen, stories_told = foreseen + result.foreseen, stories_told + len(result.stories)
@@ -205,53 +206,50 @@ def exhaustive(
     *,
     pairs: Annotated[bool, Parameter(negative="")] = False,
     stories: str = "",
-    sample: float = 1.0,
+    each: int = 0,
     state: Path | None = None,
     budget: float = 0.0,
+    jobs: int = 0,
     database: str = "",
     json: Json = False,
 ) -> int:
-    """Every boundary with every failure on the core stories, or every pair of them; exits 1 when something was refuted.
+    """Every boundary with every failure on the core stories, or every two failures; exits 1 when something was refuted.
 
     Parameters
     ----------
     pairs
-        Two failures in one run, of every two boundaries.
-    sample
-        The part of all runs to do, evenly taken: 0.1 is every tenth.
+        Two failures in one run, of every two kinds.
+    each
+        Of each kind of failure so many boundaries of a story, without it all; of every two kinds so many pairs, or one.
     state
         A file that keeps what was done: the next call goes on where this one stopped.
     budget
-        Stop after so many seconds of processor time.
+        Stop after so many seconds of processor time, of all processes.
+    jobs
+        How many processes; without it one for each core.
     """
     from counterflow.simulate import exhaustive as every
-    from counterflow.simulate.campaign import quiet
+    from counterflow.simulate.campaign import quiet, spread
     from counterflow.simulate.ground import stage
 
     quiet()
-    kept, started, ran = every.State(state), time.process_time(), 0
+    kept, families = every.State(state), _listed(stories) or every.CORE
     with stage(database) as made:
-        tasks = list((every.pairs if pairs else every.singles)(made, _listed(stories) or every.CORE))
-        chosen = [task for n, task in enumerate(tasks) if int((n + 1) * sample) > int(n * sample)]
-        for task in chosen:
-            if task.id in kept.done:
-                continue
-            if budget and time.process_time() - started > budget:
-                break
-            result = every.play(made, task)
-            ran += 1
-            kept.keep(task, result)
-            if not result.holds and not json:
-                print(f"{task.id}: {result.invariant}: {result.what}", flush=True)
-    done = [kept.done[task.id] for task in chosen if task.id in kept.done]
+        tasks = list(every.pairs(made, families, each or 1) if pairs else every.singles(made, families, each))
+    left = [task for task in tasks if task.id not in kept.done]
+    jobs = jobs or os.cpu_count() or 1
+    for number, ran in spread(every.Chosen(left), 0, len(left), jobs, database=database, budget=budget):
+        kept.keep(left[number], ran)
+        if not ran.holds and not json:
+            print(f"{left[number].id}: {ran.invariant}: {ran.what}", flush=True)
+    done = [kept.done[task.id] for task in tasks if task.id in kept.done]
     violations = [{key: row[key] for key in ("id", "invariant", "what")} for row in done if row["invariant"]]
     fired = sum(1 for row in done if row["fired"])
     if json:
-        dump({"all": len(tasks), "chosen": len(chosen), "done": len(done), "with_failures": fired, "runs": ran,
+        dump({"all": len(tasks), "done": len(done), "with_failures": fired,
               "simulated_days": round(sum(row["days"] for row in done), 1), "violations": violations})  # fmt: skip
     else:
-        print(f"{len(done)} of {len(chosen)} runs done ({len(tasks)} in all), {fired} with their failures: ", end="")
-        print(f"{len(violations)} violations")
+        print(f"{len(done)} of {len(tasks)} runs done, {fired} with their failures: {len(violations)} violations")
     return FAILED if violations else 0
 
 

@@ -1,87 +1,98 @@
-"""Many seeds on all cores: processes that take the next seed from each other, each with a stage of its own."""
+"""Many runs on all cores: processes that take the next number from each other, each with a stage of its own."""
 
 import logging
 import multiprocessing
 import queue
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from counterflow.simulate.ground import stage
-from counterflow.simulate.run import Ran, planned
+from counterflow.simulate.run import Ran, Stage, planned
 
 LOOK_SECONDS = 1.0  # how often it is seen that a process has died
 
 
+class Work(Protocol):
+    """What the runs of a command have in common; every process gets it."""
+
+    def run(self, stage: Stage, number: int) -> Ran:
+        """The run of this number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """What all seeds have in common. `budget`: seconds of processor time after which no seed is begun, 0: no end."""
+    """Seeds. Raises KeyError for a family or a kind of failure that there is not."""
 
     cases: int
     families: tuple[str, ...] = ()
     faults: tuple[str, ...] = ()
-    database: str = ""
-    budget: float = 0.0
 
-    def runs(self, first: int, last: int, jobs: int) -> Iterator[Ran]:
-        """How the seeds from `first` up to `last` ended, as they end; those that were run follow each other.
+    def __post_init__(self) -> None:
+        planned(0, self.cases, self.families, self.faults)
 
-        Raises KeyError for a family or a kind of failure that there is not, RuntimeError when a process has died.
-        """
-        planned(first, self.cases, self.families, self.faults)
-        jobs = min(jobs, last - first)
-        if jobs < 2:
-            quiet()
-            used = 0.0
-            with stage(self.database) as made:
-                for seed in range(first, last):
-                    if self.budget and used >= self.budget:
-                        return
-                    ran = made.run(seed, *planned(seed, self.cases, self.families, self.faults))
-                    used += ran.seconds
-                    yield ran
-            return
-        spawn = multiprocessing.get_context("spawn")
-        results, number, used_by_all = spawn.Queue(), spawn.Value("q", first), spawn.Value("d", 0.0)
-        workers = [
-            spawn.Process(target=_work, args=(self, last, number, used_by_all, results), daemon=True)
-            for _ in range(jobs)
-        ]
-        for worker in workers:
-            worker.start()
-        left = jobs
-        while left:
-            try:
-                ran = results.get(timeout=LOOK_SECONDS)
-            except queue.Empty:
-                if dead := [worker.exitcode for worker in workers if worker.exitcode]:
-                    raise RuntimeError(
-                        f"a process of the simulation ended with {dead[0]}: see what it printed"
-                    ) from None
-                continue
-            if ran is None:
-                left -= 1
-            else:
-                yield ran
-        for worker in workers:
-            worker.join()
+    def run(self, stage: Stage, number: int) -> Ran:
+        return stage.run(number, *planned(number, self.cases, self.families, self.faults))
 
 
-def _work(campaign: Campaign, last: int, number: Any, used: Any, results: Any) -> None:
+def spread(
+    work: Work, first: int, last: int, jobs: int, *, database: str = "", budget: float = 0.0
+) -> Iterator[tuple[int, Ran]]:
+    """How the numbers from `first` up to `last` ended, as they end; those that were run follow each other.
+
+    `budget`: seconds of processor time after which none is begun, 0: no end. Raises RuntimeError when a process died.
+    """
+    jobs = min(jobs, last - first)
+    if jobs < 2:
+        quiet()
+        used = 0.0
+        with stage(database) as made:
+            for number in range(first, last):
+                if budget and used >= budget:
+                    return
+                ran = work.run(made, number)
+                used += ran.seconds
+                yield number, ran
+        return
+    spawn = multiprocessing.get_context("spawn")
+    results, next_one, used_by_all = spawn.Queue(), spawn.Value("q", first), spawn.Value("d", 0.0)
+    workers = [
+        spawn.Process(target=_work, args=(work, last, database, budget, next_one, used_by_all, results), daemon=True)
+        for _ in range(jobs)
+    ]
+    for worker in workers:
+        worker.start()
+    left = jobs
+    while left:
+        try:
+            result = results.get(timeout=LOOK_SECONDS)
+        except queue.Empty:
+            if dead := [worker.exitcode for worker in workers if worker.exitcode]:
+                raise RuntimeError(f"a process of the simulation ended with {dead[0]}: see what it printed") from None
+            continue
+        if result is None:
+            left -= 1
+        else:
+            yield result
+    for worker in workers:
+        worker.join()
+
+
+def _work(work: Work, last: int, database: str, budget: float, next_one: Any, used: Any, results: Any) -> None:
     quiet()
-    with stage(campaign.database) as made:
+    with stage(database) as made:
         while True:
-            with number.get_lock():
-                seed = number.value
-                if seed >= last or (campaign.budget and used.value >= campaign.budget):
+            with next_one.get_lock():
+                number = next_one.value
+                if number >= last or (budget and used.value >= budget):
                     break
-                number.value += 1
-            ran = made.run(seed, *planned(seed, campaign.cases, campaign.families, campaign.faults))
+                next_one.value += 1
+            ran = work.run(made, number)
             with used.get_lock():
                 used.value += ran.seconds
-            results.put(ran)
+            results.put((number, ran))
     results.put(None)
 
 

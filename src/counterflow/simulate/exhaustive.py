@@ -1,15 +1,18 @@
-"""Every boundary with every failure on the core stories, one at a time; and every pair of them.
+"""Every boundary with every failure on the core stories, one at a time; and every two failures in one run.
 
 A run without failures tells which points it passes. Points with the same name are one boundary (the commit of an
 outcome for the ERP, a request to the provider's refunds, a message of the warehouse); of each the first and the last
-pass are taken. What was done is kept in a file, a line each, so that a run of days goes on where it stopped.
+pass are taken. Every two boundaries with every two kinds would be fifteen million runs: of every two kinds some pairs
+of boundaries are drawn, the same ones each time. What was done is kept in a file, a line each, so that a run of days
+goes on where it stopped.
 """
 
 import json
+import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +23,6 @@ from counterflow.simulate.run import Ran, Stage
 CORE = ("omnichannel", "split_tender", "exchange_down", "refunded_by_hand", "partial")
 SEED = 1
 TURNS = 6  # of a run that are taken for what happens by itself, evenly spread
-# For pairs one kind stands for those that look alike from our side.
-PAIRED = (
-    "crash_before_call", "crash_after_call", "crash_before_commit", "crash_after_commit", "lost_ack", "duplicate",
-    "delay", "lost_webhook", "timeout_after", "timeout_then_done", "error_after", "database_lost", "commit_unknown",
-    "deploy",
-)  # fmt: skip
 
 _IDS = re.compile(r"\b[a-z]{2,3}_\w{10,}")  # a request for one object is the same boundary for every object
 
@@ -45,31 +42,36 @@ class Task:
         return f"{self.family}: {self.boundary}"
 
 
-def singles(stage: Stage, families: Sequence[str] = CORE) -> Iterator[Task]:
-    """Every boundary of every story with every kind of failure of its point."""
+def singles(stage: Stage, families: Sequence[str] = CORE, each: int = 0) -> Iterator[Task]:
+    """Every boundary of every story with every kind of failure; `each`: so many of a kind, evenly taken."""
     for family in families:
-        for place, name in boundaries(stage, family, both=True):
-            for kind, (_, point, _) in KINDS.items():
-                if point == place[0]:
-                    yield Task(family, ((place, kind),), f"{kind} at {name}")
+        for kind, places in _by_kind(stage, family).items():
+            for place, name in places[:: -(-len(places) // each) if each else 1]:
+                yield Task(family, ((place, kind),), f"{kind} at {name}")
 
 
-def pairs(stage: Stage, families: Sequence[str] = CORE) -> Iterator[Task]:
-    """Every pair of a boundary and a kind with another one, in the order of the run."""
+def pairs(stage: Stage, families: Sequence[str] = CORE, each: int = 1) -> Iterator[Task]:
+    """Every two kinds of failure, also twice the same, at so many pairs of boundaries of every story."""
     for family in families:
-        faults = [
-            (place, kind, f"{kind} at {name}")
-            for place, name in boundaries(stage, family, both=False)
-            for kind in PAIRED
-            if KINDS[kind][1] == place[0]
-        ]
-        for (place, kind, said), (other, also, then) in combinations(faults, 2):
-            if place != other:
-                yield Task(family, ((place, kind), (other, also)), f"{said}, {then}")
+        found = _by_kind(stage, family)
+        for kind, also in combinations_with_replacement(found, 2):
+            rng = random.Random(f"{family}: {kind}, {also}")
+            for _ in range(each):
+                (place, name), (other, then) = rng.choice(found[kind]), rng.choice(found[also])
+                if place != other:
+                    wanted = ((place, kind), (other, also))
+                    yield Task(family, wanted, f"{kind} at {name}, {also} at {then}")
 
 
-def boundaries(stage: Stage, family: str, *, both: bool) -> list[tuple[Place, str]]:
-    """(place, its name) of what a run without failures passes; `both`: the last pass, too, where there are several."""
+def _by_kind(stage: Stage, family: str) -> dict[str, list[tuple[Place, str]]]:
+    """Where each kind of failure may happen in this story."""
+    found = boundaries(stage, family)
+    places = {kind: [each for each in found if each[0][0] == point] for kind, (_, point, _) in KINDS.items()}
+    return {kind: each for kind, each in places.items() if each}
+
+
+def boundaries(stage: Stage, family: str) -> list[tuple[Place, str]]:
+    """(place, its name) of what a run without failures passes, the first passes before the last ones."""
     plan = Exact({})
     stage.run(SEED, [write(SEED, 1, family)], plan)
     first: dict[tuple[str, str], int] = {}
@@ -81,18 +83,28 @@ def boundaries(stage: Stage, family: str, *, both: bool) -> list[tuple[Place, st
         detail = str(number) if point == "turn" else _IDS.sub("*", what)
         first.setdefault((point, detail), number)
         last[point, detail] = number
-    found = [((point, number), f"{point} {detail}") for (point, detail), number in first.items()]
-    if both:
-        found += [
+    return [
+        *(((point, number), f"{point} {detail}") for (point, detail), number in first.items()),
+        *(
             ((point, number), f"{point} {detail} (the last)")
             for (point, detail), number in last.items()
             if number != first[point, detail]
-        ]
-    return found
+        ),
+    ]
 
 
 def play(stage: Stage, task: Task) -> Ran:
     return stage.run(SEED, [write(SEED, 1, task.family)], Exact(dict(task.wanted)))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The tasks of one command, by number."""
+
+    tasks: Sequence[Task]
+
+    def run(self, stage: Stage, number: int) -> Ran:
+        return play(stage, self.tasks[number])
 
 
 class State:

@@ -67,6 +67,8 @@ class Stage:
         """A new world with these stories, in which nothing has happened yet; gone afterwards."""
         self.empty()
         gc.collect()  # and not in between: a run makes little garbage that refers to itself
+        if not gc.get_freeze_count():
+            gc.freeze()  # what was imported stays, and is not gone through before every run
         gc.disable()
         try:
             with running(VirtualLoop()) as loop:
