@@ -69,6 +69,7 @@ PLAYS: Mapping[str, Play] = {
     "duplicates": Play("omnichannel", (Hit("duplicate", "hook", "", 10_000),)),
     "reordered": Play("blind_return", (Hit("reorder", "hook", "", 10_000),)),
     "corrupted": Play("omnichannel", (Hit("corrupted", "hook", "wms", 2),)),
+    "counted": Play("counted_meanwhile"),
 }
 
 _KEY_KEPT = "the provider keeps our key for a day: a second request under it is answered with the first refund"
@@ -629,6 +630,12 @@ MUTANTS: tuple[Mutant, ...] = (
         "a credit note is not what was refunded",
         ("omnichannel",),
         "the lines of a note carry its amount; this sum of them is not what is booked",
+    ),
+    Mutant(
+        "overlook_a_count",
+        (("connectors.odoo.counts", "odoo.now() - command.occurred_at > LATE", "False"),),
+        "goods that a count has found are in stock twice, and nobody is told",
+        ("counted",),
     ),
     Mutant(
         "documents_without_a_key",

@@ -361,7 +361,7 @@ class _Owed:
 # ---- the walk through a script ---------------------------------------------------------------------------------------
 
 # Parts of the sale, which the story's head says already, and what has no consequence for the end.
-_NOTHING = ("pay", "set_rate", "issue_gift_card", "sell", "seed_products", "fulfil", "manual_credit_note")
+_NOTHING = ("pay", "set_rate", "issue_gift_card", "sell", "seed_products", "fulfil", "manual_credit_note", "count")
 
 
 def _walk(walk: _Story, step: Step) -> None:

@@ -1,5 +1,6 @@
 """A connector on a simulated Odoo with sales to return, and short builders of effects."""
 
+import asyncio
 import json
 import os
 import time
@@ -152,6 +153,18 @@ class Lane:
             context=context,
         )
         await self.call("account.payment.register/action_create_payments", ids=[wizard], context=context)
+
+    async def count(self, sku: str, location: str, pieces: float) -> None:
+        """A stock count by a person, a second after whatever was done before: Odoo tells whole seconds."""
+        if self.world is not None:
+            self.world.clock.advance(1.1)
+        else:
+            await asyncio.sleep(1.1)
+        place = await self.connector.odoo.names.id("stock.location", location)
+        ((product),) = await self.rows("product.product", [["default_code", "=", sku]], "name")
+        row = {"product_id": product["id"], "location_id": place, "inventory_quantity": pieces}
+        (quant,) = await self.call("stock.quant/create", vals_list=[row], context={"inventory_mode": True})
+        await self.call("stock.quant/action_apply_inventory", ids=[quant])
 
     async def order(self, number: str, *fields: str) -> Any:
         ((row),) = await self.rows("sale.order", [["client_order_ref", "=", number]], *fields)

@@ -76,6 +76,27 @@ async def test_a_write_off_posts_the_loss_once_however_often_it_is_sent(odoo: La
     assert await odoo.ledger(Done(f"odoo:document:account.move,{entry}")) == [("110100", -4.0), ("612500", 4.0)]
 
 
+async def test_a_count_between_arrival_and_booking_is_told(odoo: Lane) -> None:
+    """One that changes nothing as well, where the goods went and not elsewhere; and never one that came afterwards."""
+    number, tee = await odoo.sale(("TEE", 3)), StockItem("TEE", 1, "l1")
+    first, second, third = (receive(number, tee, subject=each) for each in ("1", "2", "3"))
+    assert value(await odoo.done(first), "counted") == ""
+    place, shelf = odoo.place("store-1", "returns"), odoo.place("wh-1", "sellable")
+    await odoo.count("TEE", shelf, await odoo.stock("TEE", shelf))
+    assert value(await odoo.done(second), "counted") == ""
+    await odoo.count("TEE", place, 3)  # the third is there already
+    booked = await odoo.done(third)
+    assert value(booked, "counted").startswith("20")
+    assert await odoo.connector.find(third) == booked
+    found = await odoo.connector.find(second)
+    assert isinstance(found, Done) and value(found, "counted") == ""
+    assert await odoo.stock("TEE", place) == 4
+    await odoo.count("TEE", place, 3)
+    restock = move(number, tee)
+    await odoo.count("TEE", shelf, await odoo.stock("TEE", shelf))
+    assert value(await odoo.done(restock), "counted").startswith("20")
+
+
 async def test_every_verb_sent_again_gives_the_same_document(odoo: Lane) -> None:
     number = await odoo.sale(("MUG", 2))
     mug = StockItem("MUG", 1, "l1")

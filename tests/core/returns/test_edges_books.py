@@ -54,6 +54,17 @@ def test_edge_084_a_locked_period_shifts_the_date_and_says_so() -> None:
     story.closed()  # it changes nothing for the customer
 
 
+def test_goods_that_were_counted_before_they_were_booked_are_counted_again() -> None:
+    """Requirement 133: the customer gets the money and the case closes; somebody looks whether the stock is right."""
+    story = Story().request().settle().receive().settle(keep=lambda e: e.kind != "ReceiveGoods")
+    story.answer("ReceiveGoods", "done", "IN7", counted="2026-11-03 10:12:00", name="WH/IN/7").settle()
+    assert story.exceptions() == ["counted_meanwhile"]
+    [found] = story.view.exceptions
+    assert "1 x TEE" in found.message and "2026-11-03 10:12:00" in found.message and "WH/IN/7" in found.message
+    assert found.owner == "warehouse"
+    story.inspect().settle().closed()
+
+
 def test_edge_085_a_clearance_that_is_awaited_blocks_the_note_and_not_the_refund() -> None:
     story = Story().request().settle().receive().settle().inspect().settle(keep=lambda e: e.kind != "PostCreditNote")
     story.answer("PostCreditNote", "accepted", "RINV1").settle()

@@ -5,6 +5,7 @@ from typing import Any
 
 from counterflow.connectors.odoo import (
     check,
+    counts,
     feeds,
     keys,
     lanes,
@@ -27,7 +28,7 @@ from counterflow.connectors.odoo.wires import Access
 from counterflow.core.effects import Effect
 from counterflow.core.facts import Fact
 from counterflow.sdk.connector import Context, Credential, Delivery, Page, Signal
-from counterflow.sdk.outcomes import ConnectorError, Done, Outcome, Rejected
+from counterflow.sdk.outcomes import ConnectorError, Done, Outcome, Rejected, UnknownOutcome
 from counterflow.sdk.reading import reading
 
 _Send = Callable[[Odoo, Effect], Awaitable[Done]]
@@ -128,16 +129,20 @@ class OdooConnector:
                 outcomes |= await lanes.run(self.odoo, operations)
             except ConnectorError as error:
                 outcomes |= {operation["key"]: error for operation in operations}
-        return outcomes
+        return outcomes | await counts.noted(self.odoo, effects, outcomes)
 
     @reading
     async def find(self, effect: Effect) -> Outcome | None:
         try:
             if effect.kind not in FIND:
                 raise _unknown(effect)
-            return await FIND[effect.kind](self.odoo, effect)
+            outcome = await FIND[effect.kind](self.odoo, effect)
         except Rejected as error:
             return error  # it is there, and in a state that only a person can mend
+        noted = await counts.noted(self.odoo, [effect], {effect.effect_id: outcome})
+        if isinstance(unseen := noted.get(effect.effect_id), UnknownOutcome):
+            raise unseen
+        return noted.get(effect.effect_id, outcome)
 
     async def check(self) -> Sequence[tuple[str, bool, str]]:
         return await check.check(self.odoo)

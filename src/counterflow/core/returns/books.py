@@ -90,6 +90,7 @@ def _posting(work: Work, effect: Effect) -> None:
             posting.document_ref = report.ref or posting.document_ref
             posting.document_name = values.get("name", posting.document_name)
             posting.accounting_on = values.get("accounting_on", posting.accounting_on)
+            posting.counted = values.get("counted", posting.counted)
     work.postings[posting.posting_id] = posting
 
 

@@ -1,6 +1,6 @@
 """The exceptions that follow from the whole state of a case; the passes before have added what they met on the way."""
 
-from counterflow.core.effects import PayLeg
+from counterflow.core.effects import MoveGoods, PayLeg, ReceiveGoods
 from counterflow.core.returns.exchange import REMEDIES
 from counterflow.core.returns.states import GOODS_HERE, LEG_DEAD, LEG_PAID
 from counterflow.core.returns.work import Unit, Work
@@ -27,6 +27,7 @@ def raise_conditions(work: Work) -> None:
     _effects(work)
     _legs(work)
     _periods(work)
+    _counts(work)
     _exchange(work)
 
 
@@ -227,6 +228,25 @@ def _periods(work: Work) -> None:
                 f"instead of {wanted.date()}: the period is locked, mention it in the tax report",
                 posting.amount_minor,
             )
+
+
+def _counts(work: Work) -> None:
+    """Late goods may have been counted before they were booked, and are then there twice (requirement 133)."""
+    commands = {effect.effect_id: effect.command for effect in work.effects}
+    for posting in work.postings.values():
+        command = commands.get(posting.effect_id)
+        if not posting.counted or not isinstance(command, ReceiveGoods | MoveGoods):
+            continue
+        place = command.place if isinstance(command, ReceiveGoods) else command.place_to
+        goods = ", ".join(f"{item.quantity} x {item.sku}" for item in command.items)
+        work.trouble(
+            "counted_meanwhile",
+            posting.posting_id,
+            f"{goods} came on {command.occurred_at:%Y-%m-%d}; the ERP's stock at {place} was counted on "
+            f"{posting.counted}, before {posting.document_name} booked them. If that count has found them, the ERP has "
+            "them twice: count them there again, then resolve this",
+            since=posting.since,
+        )
 
 
 def _exchange(work: Work) -> None:

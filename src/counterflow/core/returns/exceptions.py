@@ -42,6 +42,7 @@ CLASSES: dict[str, Class] = {
     "other_legal_entity": Class("medium", "finance", 72, "other-legal-entity"),
     "not_delivered": Class("medium", "customer_service", 48, "decide-a-return"),
     "not_counted": Class("medium", "warehouse", 48, "search-for-goods"),
+    "counted_meanwhile": Class("medium", "warehouse", 48, "counted-meanwhile"),
     "disposition_unclear": Class("low", "warehouse", 48, "choose-a-disposition"),
     "disposition_hold": Class("low", "warehouse", 72, "choose-a-disposition"),
     "quarantine": Class("low", "quality", 168, "release-quarantine"),

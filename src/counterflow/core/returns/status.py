@@ -11,7 +11,7 @@ from counterflow.core.returns.states import (
 from counterflow.core.returns.work import Line, Work
 
 # Exceptions that can no longer change what the customer gets; everything else keeps a case from closing.
-_HARMLESS = frozenset({"shifted_period", "lot_swap", "recovery_claim"})
+_HARMLESS = frozenset({"shifted_period", "counted_meanwhile", "lot_swap", "recovery_claim"})
 _ENDED = ("done", "discarded", "rejected")  # what a rejection leaves open is an exception or a blocked posting
 
 

@@ -160,6 +160,7 @@ class Posting:
     document_ref: str = ""
     document_name: str = ""
     accounting_on: str = ""
+    counted: str = ""  # when somebody counted the stock there, after the goods came and before this was booked
     effect_id: str = ""
     origin: str = "ours"
     cancelled_by: str = ""

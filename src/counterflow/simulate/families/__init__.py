@@ -44,6 +44,7 @@ FAMILIES: Mapping[str, Callable[[Draft], None]] = {
         money.before_receipt,
         crossings.refunded_by_hand,
         money.signed,
+        goods.counted_meanwhile,
     )
 }
 

@@ -1,5 +1,7 @@
 """What comes back, and how: alike or not, more or less than was announced, another piece, late, or unannounced."""
 
+from typing import Any
+
 from counterflow.simulate.draft import AUTHORISED, DAY, Draft
 from counterflow.simulate.script import PEOPLE, Condition, Sold
 
@@ -138,6 +140,25 @@ def under_receipt(draft: Draft) -> None:
         PEOPLE, "/cases/$case.id/missing", Condition("paid"), Condition("exception", ("missing_goods",)),
         after=draft.pause(), verdict=verdict, reason="what the search found",
     )  # fmt: skip
+
+
+def counted_meanwhile(draft: Draft) -> None:
+    """A stock count finds what came and was not entered yet; once it is, the ERP has it twice until somebody counts."""
+    sku = f"SHELF-{draft.number:05d}"
+    draft.stock(sku, "none", (), 12, 40)
+    pieces = draft.rng.randint(1, 3)
+    draft.sell(Sold(sku, pieces, 4_000 - draft.rng.randrange(0, 900)))
+    draft.ask((0, pieces))
+    draft.do(
+        "wms", "scan", AUTHORISED, after=draft.pause(1), name="scan", rma_number="$case.rma", status="delivered",
+        tracking_number=f"1Z{draft.number:06d}", carrier="post",
+    )  # fmt: skip
+    counted: dict[str, Any] = {"sku": sku, "location": "WH/Quarantine", "quantity": pieces}
+    draft.do("odoo", "count", after=DAY, **counted)
+    draft.arrive({"sku": sku, "quantity": pieces}, occurred_at="$scan.occurred_at")
+    draft.do("odoo", "count", Condition("exception", ("counted_meanwhile",)), after=draft.pause(1), **counted)
+    draft.settle("counted_meanwhile", "resolve", "counted again")
+    draft.inspect("A")
 
 
 def late_warehouse(draft: Draft) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from counterflow.connectors.odoo.live.point import point, same, total
 from counterflow.connectors.odoo.live.proof import Proof
@@ -90,6 +91,29 @@ async def at_another_warehouse(at: Proof) -> None:
     same(picking["return_id"], sale.deliveries[0], "the transfer returns")
     async with at.leaves(at.goods("MUG", 1, "store_returns", "sellable")):
         await at.done(at.move(sale, at.item("MUG"), source=("store-1", "returns")))
+
+
+@point("goods")
+async def counted_meanwhile(at: Proof) -> None:
+    """Told late, and counted between: booked as ever, and the count is told, one that found all as expected, too"""
+    sale = await at.sale(("MUG", 2))
+    held = (await at.state()).get("MUG in returns", 0)
+    place, came = at.company.places["returns"], datetime.now(UTC) - timedelta(hours=2)
+    await at.person.count(at.company.products["MUG"], place, held)
+    async with at.leaves(at.goods("MUG", 1, OUT, BACK)):
+        late = await at.done(at.receive(sale, at.item("MUG"), at=came))
+    same("counted" in dict(late.values), True, "that it was counted is told:")
+    await asyncio.sleep(1.1)  # Odoo tells whole seconds
+    elsewhere = (await at.state())["MUG in sellable"]
+    await at.person.count(at.company.products["MUG"], at.company.places["sellable"], elsewhere)
+    second = at.receive(sale, at.item("MUG"), at=came)
+    async with at.leaves(at.goods("MUG", 1, OUT, BACK)):
+        await at.done(second)
+    found = await at.connector.find(second)
+    same(isinstance(found, Done) and dict(found.values)["counted"], dict(late.values)["counted"], "its last count was")
+    await asyncio.sleep(1.1)
+    await at.person.count(at.company.products["MUG"], place, held + 2)
+    same(await at.connector.find(second), found, "after a count that came later it is")
 
 
 @point("goods")

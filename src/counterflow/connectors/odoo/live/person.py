@@ -96,6 +96,12 @@ class Person:
         made = await self.call(model, "create", vals_list=[dict(values)], context=dict(context or {}))
         return int(made[0] if isinstance(made, list) else made)
 
+    async def count(self, product: int, place: int, pieces: int) -> None:
+        """Count the stock: so many pieces lie there."""
+        row = {"product_id": product, "location_id": place, "inventory_quantity": pieces}
+        quant = await self.make("stock.quant", row, {"inventory_mode": True})
+        await self.call("stock.quant", "action_apply_inventory", [quant])
+
     async def write(self, model: str, id: int, **values: Any) -> None:
         await self.call(model, "write", [id], vals=values)
 

@@ -124,6 +124,16 @@ def post_draft(env: Env, payload: Vals) -> Vals:
     return document(env.rec(model, payload["id"]))
 
 
+def count(env: Env, payload: Vals) -> Vals:
+    """Somebody counts a product at a place: `{"sku", "location", "quantity"}`, which is so from now on."""
+    counting = env.with_context(inventory_mode=True, inventory_name="count")
+    row = {"product_id": product_of(env, payload["sku"]).id, "location_id": place_of(env, payload["location"]).id}
+    counted = {**row, "inventory_quantity": float(payload["quantity"])}
+    quant: Any = env.models["stock.quant"].public["create"](counting, [counted])
+    run(counting, "stock.quant", "action_apply_inventory", quant)
+    return {"quant_ids": quant}
+
+
 def split_quant(env: Env, payload: Vals) -> Vals:
     """Contention left a second row behind: `{"sku", "location", "quantity"}` moves that much to a twin row."""
     product, place = product_of(env, payload["sku"]), place_of(env, payload["location"])
@@ -211,6 +221,7 @@ ACTS: dict[str, Act] = {
         manual_return_picking,
         set_lock_date,
         post_draft,
+        count,
         split_quant,
         merge_quants,
         revoke_key,

@@ -133,7 +133,7 @@ class Quant(Model):
             quant = existing or env.create("stock.quant", {"quantity": 0.0, **plain})
             if "inventory_quantity" in counted:
                 quant.set(inventory_quantity=float(counted["inventory_quantity"]), inventory_quantity_set=True)
-            if "inventory_quantity_auto_apply" in counted:
+            if counted.get("inventory_quantity_auto_apply", quant.quantity) != quant.quantity:
                 self._count(quant, float(counted["inventory_quantity_auto_apply"]))
             ids.append(quant.id)
         return ids
@@ -142,8 +142,9 @@ class Quant(Model):
     def write(self, env: Env, ids: list[int], vals: Vals) -> bool:
         env.write(self.name, ids, vals)
         if "inventory_quantity_auto_apply" in vals:
-            for id in ids:
-                self._count(env.rec(self.name, id), float(vals["inventory_quantity_auto_apply"]))
+            for quant in (env.rec(self.name, id) for id in ids):
+                if vals["inventory_quantity_auto_apply"] != quant.quantity:
+                    self._count(quant, float(vals["inventory_quantity_auto_apply"]))
         return True
 
     @method()
@@ -154,12 +155,10 @@ class Quant(Model):
                 self._count(quant, quant.inventory_quantity)
 
     def _count(self, quant: Rec, counted: float) -> None:
-        """Book the difference against the inventory adjustment location."""
+        """Book the difference against the inventory adjustment location; a count as expected has a move of 0."""
         env = quant.env
         difference = counted - quant.quantity
         quant.set(inventory_quantity=0.0, inventory_quantity_set=False)
-        if not difference:
-            return
         loss = env.one("stock.location", _role="inventory")
         source, target = (loss, quant.location_id) if difference > 0 else (quant.location_id, loss)
         from counterflow.connectors.odoo.simulator.moves import (
@@ -179,7 +178,8 @@ class Quant(Model):
                 "reference": name or f"Product Quantity Updated ({env.rec('res.users', env.uid).raw('name')})",
             },
         )
-        env.create("stock.move.line", {"move_id": move.id, "quantity": abs(difference), "lot_id": quant.lot_id.id})
+        if difference:
+            env.create("stock.move.line", {"move_id": move.id, "quantity": abs(difference), "lot_id": quant.lot_id.id})
         finish([move])
 
 
