@@ -143,7 +143,7 @@ def make_worker(runtime: Runtime, *, signs: bool = True) -> Worker:
         runtime.clock,
         decide,
         payouts.handlers,
-        (*signing, payouts.overdue),
+        (*signing, payouts.overdue, payouts.match_again),
     )
 
 

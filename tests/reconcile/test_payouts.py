@@ -1,5 +1,8 @@
 """A payout and its bank line meet to the cent, in any order; what differs is a person's."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +13,7 @@ from counterflow.core.reconciliation.payouts import BankLine, Payout, match
 from counterflow.engine.people import Act, settle
 from counterflow.reconcile.payouts import Payouts
 from counterflow.sdk.manifest import Idempotency, Support
-from counterflow.sdk.outcomes import Rejected
+from counterflow.sdk.outcomes import Done, Rejected
 from counterflow.store import exceptions
 from tests.engine.toy import FakePsp, Fault, a_fact, a_world, request, times
 
@@ -105,6 +108,51 @@ async def test_finance_is_told_once_of_a_payout_that_never_meets_its_line(fresh_
         assert "7850 EUR" in await world.one("SELECT message FROM exceptions")
         await run(world, booked())
         assert await world.one(late) == (*named, "withdrawn")
+
+
+class Ledger(FakePsp):
+    """An ERP that says how much of a settlement is left unmatched, each time that it is asked."""
+
+    left = (8_000, 8_000, -500)
+
+    async def send(self, effects):
+        outcomes = await super().send(effects)
+        asked = sum(id in self.sends for id in {e.effect_id for e in effects if e.kind == "PostSettlement"})
+        values = (("unmatched_minor", str(self.left[len(self.sends) - asked])),)
+        return [replace(o, values=values) if isinstance(o, Done) else o for o in outcomes]
+
+
+async def test_what_comes_into_the_erp_after_a_payout_was_posted_is_matched_later(fresh_database):
+    """A week later and four weeks after that, as long as something is left; the cases are told once."""
+    erp = Ledger({"PostSettlement": Support(Idempotency.LOOKUP)})
+    async with a_world(fresh_database, erp) as world:
+        await run(world, reported(), booked())
+        state = "SELECT status, unmatched_minor, looks FROM payouts"
+        assert await world.one(state) == ("posted", 8_000, 0)
+        for days, looks, left in ((6, 0, 8_000), (2, 1, 8_000), (27, 1, 8_000), (2, 2, -500), (99, 2, -500)):
+            world.clock.now += timedelta(days=days)
+            async with world.pool.connection() as conn:
+                await Payouts("psp").match_again(conn, world.clock())
+                await Payouts("psp").match_again(conn, world.clock())  # another worker
+            await world.settle()
+            assert await world.one(state) == ("posted", left, looks)
+        sent = "SELECT effect_id, command::jsonb ->> 'again' FROM effects ORDER BY decided_at"
+        first, *again = await world.rows(sent)
+        assert [of for _, of in again] == [first[0]] * 2
+        assert erp.sends == [first[0], *(id for id, _ in again)]
+
+
+async def test_a_settlement_that_cannot_be_matched_again_stays_posted(fresh_database):
+    erp = Ledger({"PostSettlement": Support(Idempotency.LOOKUP)})
+    async with a_world(fresh_database, erp) as world:
+        await run(world, reported(), booked())
+        erp.faults.append(lambda _: Fault(Rejected("its bank line is not there any more")))
+        world.clock.now += timedelta(days=8)
+        async with world.pool.connection() as conn:
+            await Payouts("psp").match_again(conn, world.clock())
+        await world.settle()
+        assert await world.one("SELECT status, unmatched_minor, look_at FROM payouts") == ("posted", 8_000, None)
+        assert await world.rows("SELECT kind FROM exceptions WHERE owner = 'finance'") == []
 
 
 async def test_entries_that_do_not_sum_up_are_never_matched(fresh_database):

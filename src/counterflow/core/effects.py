@@ -334,6 +334,7 @@ class PostSettlement:
     net_minor: int
     entries: tuple[SettlementEntry, ...]
     booked_on: str
+    again: str = ""  # the effect that has posted it: nothing more is posted, and what has come since is matched with it
 
 
 Command = (

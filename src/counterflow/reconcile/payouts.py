@@ -5,7 +5,7 @@ other. A case is told by the reference of its refund: a fact about a refund that
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from psycopg import AsyncConnection
@@ -27,6 +27,9 @@ from counterflow.store import exceptions, payouts
 from counterflow.store.codec import decode, encode
 from counterflow.store.exceptions import Raised
 from counterflow.store.payouts import BankLineRow, PayoutRow
+
+# How long after its settlement a payout is matched again, with what the ERP has got since, and after that once more.
+AGAIN = (timedelta(days=7), timedelta(days=28))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,12 @@ class Payouts:
                 continue
             name = make_id("ex", "settlement_not_posted", row.payout_ref)
             if fact.body.outcome == "done":
-                await payouts.set_status(conn, row.payout_ref, "posted")
+                left = int(dict(fact.body.values).get("unmatched_minor", 0))
+                more = left and row.looks < len(AGAIN)
+                await payouts.posted(conn, row.payout_ref, left, now + AGAIN[row.looks] if more else None)
                 await exceptions.end(conn, {name: ""}, now)
                 await accept(conn, _tell(row, SettlementPosted(row.payout_ref, fact.body.ref), now))
-            elif fact.body.outcome in ("rejected", "parked"):
+            elif fact.body.outcome in ("rejected", "parked") and row.status != "posted":
                 message = f"The settlement of {row.payout_ref} is not posted: {fact.body.message}. Mend it and retry"
                 await exceptions.put(conn, [_raised(name, "settlement_not_posted", row, message, row.net_minor, now)])
 
@@ -96,6 +101,15 @@ class Payouts:
             )
             name = make_id("ex", "payout_overdue", row.payout_ref)
             await exceptions.put(conn, [_raised(name, "payout_overdue", row, message, row.net_minor, now)])
+
+    async def match_again(self, conn: AsyncConnection, now: datetime) -> None:
+        """For `Worker(duties=...)`: match with posted payouts what has come into the ERP since."""
+        again = [
+            self._settlement(row, day, now, f"{row.payout_ref} is posted and not all of it matched", row.looks)
+            for row, day in await payouts.due(conn, now)
+        ]
+        if again:
+            await accept(conn, (), again)
 
     async def match_open(self, conn: AsyncConnection, now: datetime) -> None:
         """Match all that is open."""
@@ -117,25 +131,33 @@ class Payouts:
         await payouts.pair(conn, row.payout_ref, line.bank_ref)
         overdue_id = make_id("ex", "payout_overdue", row.payout_ref)
         await exceptions.end(conn, {_difference_id(row.payout_ref): "", overdue_id: ""}, now)
+        row = replace(row, bank_ref=line.bank_ref)
+        because = f"{row.payout_ref} is on bank line {line.bank_ref}, equal to the cent"
+        effect = self._settlement(row, line.booked_on, now, because)
+        await accept(conn, _tell(row, PayoutBanked(row.payout_ref, line.bank_ref), now), [effect])
+
+    def _settlement(self, row: PayoutRow, booked_on: str, now: datetime, because: str, look: int = 0) -> Effect:
+        """`look`: its number, where the settlement is posted already and is matched again."""
+        first = effect_id(row.payout_id, "PostSettlement", row.payout_ref)
         settlement = PostSettlement(
             row.payout_ref,
             row.connection,
-            line.bank_ref,
+            row.bank_ref,
             row.currency,
             row.net_minor,
             _entries(row),
-            line.booked_on,
+            booked_on,
+            first if look else "",
         )
-        effect = Effect(
-            effect_id(row.payout_id, "PostSettlement", row.payout_ref),
+        return Effect(
+            effect_id(row.payout_id, "PostSettlement", row.payout_ref, look),
             row.payout_id,
             self.erp,
             settlement,
             now,
             f"payout:{row.payout_ref}",
-            f"{row.payout_ref} is on bank line {line.bank_ref}, equal to the cent",
+            because,
         )
-        await accept(conn, _tell(row, PayoutBanked(row.payout_ref, line.bank_ref), now), [effect])
 
 
 async def _differs(conn: AsyncConnection, row: PayoutRow, difference: Difference, now: datetime) -> None:

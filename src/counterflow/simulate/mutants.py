@@ -667,6 +667,14 @@ MUTANTS: tuple[Mutant, ...] = (
         ("omnichannel",),
     ),
     Mutant(
+        "never_look_at_a_payout_again",
+        (("reconcile.payouts", "now + AGAIN[row.looks] if more else None", "None"),),
+        "what is booked after its payout was posted stays open on the clearing account",
+        ("omnichannel",),
+        "in the play all refunds of a payout are booked before it",
+        ("reconcile/test_payouts.py",),
+    ),
+    Mutant(
         "match_no_payout",
         (("core.reconciliation.payouts", "if (line.amount_minor, line.currency) == (payout.net_minor, payout.currency):", "if False:"),),
         "no payout is ever equal to its bank line",

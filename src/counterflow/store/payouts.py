@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
@@ -22,6 +23,7 @@ class PayoutRow:
     arrives_on: str
     status: str = "reported"  # reported | differs | banked | posted
     bank_ref: str = ""
+    looks: int = 0  # how often it was matched again with what the ERP has got since
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,4 +111,26 @@ async def set_status(conn: AsyncConnection, payout_ref: str, status: str) -> Non
     await conn.execute("UPDATE payouts SET status = %s WHERE payout_ref = %s", (status, payout_ref))
 
 
-_PAYOUT = "payout_ref, payout_id, connection, currency, net_minor, entries, arrives_on, status, bank_ref"
+async def posted(conn: AsyncConnection, payout_ref: str, unmatched_minor: int, look_at: datetime | None) -> None:
+    """It is posted; so much of it is open on the clearing account, and is looked at again at `look_at`."""
+    await conn.execute(
+        "UPDATE payouts SET status = 'posted', unmatched_minor = %s, look_at = %s WHERE payout_ref = %s",
+        (unmatched_minor, look_at, payout_ref),
+    )
+
+
+async def due(conn: AsyncConnection, now: datetime) -> list[tuple[PayoutRow, str]]:
+    """Those to be looked at again, each with the day of its bank line; whoever asks has them, nobody else."""
+    async with conn.cursor(row_factory=class_row(PayoutRow)) as cursor:
+        await cursor.execute(
+            f"UPDATE payouts SET looks = looks + 1, look_at = NULL WHERE look_at <= %s RETURNING {_PAYOUT}", (now,)
+        )
+        rows = sorted(await cursor.fetchall(), key=lambda row: row.payout_ref)
+    found = await conn.execute(
+        "SELECT payout_ref, booked_on FROM bank_lines WHERE payout_ref = ANY(%s)", ([r.payout_ref for r in rows],)
+    )
+    days: dict[str, str] = dict(await found.fetchall())
+    return [(row, days[row.payout_ref]) for row in rows]
+
+
+_PAYOUT = "payout_ref, payout_id, connection, currency, net_minor, entries, arrives_on, status, bank_ref, looks"

@@ -326,6 +326,29 @@ async def test_a_payout_clears_its_payments(odoo: Lane) -> None:
     assert await odoo.connector.find(posted) == settled
 
 
+async def test_a_refund_that_is_booked_after_its_payout_is_matched_later(odoo: Lane) -> None:
+    number = await odoo.sale(("MUG", 2))
+    note = await odoo.done(credit(number, goods("l1", "MUG", 1, 1190, 190)))
+    entries = (
+        SettlementEntry("charge", f"psp:payment:ch_{number[1:]}", 2380),
+        SettlementEntry("refund", f"psp:refund:re_{number}", -1190),
+    )
+    command = PostSettlement(f"psp:payout:po_{number}", "stripe", "bank_1", "USD", 1190, entries, "2026-11-22")
+    first = effect(command, number)
+    settled = await odoo.done(first)
+    assert value(settled, "unmatched_minor") == "1190"
+    later = effect(replace(command, again=first.effect_id), f"{number}/1")
+    assert await odoo.done(later) == settled  # nothing has come yet
+    await odoo.done(refund(note.ref, 1190, number))
+    matched = await odoo.done(later)
+    assert (matched.ref, value(matched, "unmatched_minor")) == (settled.ref, "0")
+    assert await odoo.ledger(matched) == [("101401", 11.9), ("101450", -11.9)]
+    assert await odoo.connector.find(later) == matched
+    nowhere = effect(replace(command, again="ef_gone"), f"{number}/2")
+    await odoo.rejected(nowhere)
+    assert await odoo.connector.find(nowhere) is None
+
+
 async def test_a_payout_clears_a_refund_and_its_coming_back(odoo: Lane) -> None:
     number = await odoo.sale(("MUG", 2))
     note = await odoo.done(credit(number, goods("l1", "MUG", 1, 1190, 190)))

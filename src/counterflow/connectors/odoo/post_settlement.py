@@ -13,30 +13,33 @@ from counterflow.core.money import exponent, to_major
 from counterflow.sdk.outcomes import Done, Rejected
 
 MODEL = "account.bank.statement.line"
-_ITEM = ("ref", "reconciled", "amount_residual", "full_reconcile_id")
 
 
 async def find(odoo: Odoo, effect: Effect) -> Done | None:
-    """Posted, and matched with every open entry of it that Odoo has."""
+    """Posted, and nothing is open of it that could be matched with each other."""
     command = effect.command
     assert isinstance(command, PostSettlement)
-    id = await odoo.client.find_key(effect.effect_id, MODEL)
+    id = await odoo.client.find_key(command.again or effect.effect_id, MODEL)
     if not id:
         return None
-    items = await _clearing(odoo, effect, command)
-    return None if len(items) > 1 else await _read(odoo, id, command, items)
+    items = await _open(odoo, effect, command)
+    return None if _match_each_other(items) else await _read(odoo, id, command, items)
 
 
 async def send(odoo: Odoo, effect: Effect) -> Done:
     command = effect.command
     assert isinstance(command, PostSettlement)
-    id = await odoo.client.find_key(effect.effect_id, MODEL)
+    id = await odoo.client.find_key(command.again or effect.effect_id, MODEL)
+    if not id and command.again:
+        raise Rejected(
+            f"the bank line of {command.payout_ref} is not in Odoo any more: match its entries by hand there"
+        )
     if not id:
         (id,) = await odoo.client.load(MODEL, [await _document(odoo, effect.effect_id, command)])
-    items = await _clearing(odoo, effect, command)
-    if len(items) > 1:
+    items = await _open(odoo, effect, command)
+    if _match_each_other(items):
         await odoo.change("account.move.line", "reconcile", [item["id"] for item in items])
-        items = await _clearing(odoo, effect, command)
+        items = await _open(odoo, effect, command)
     return await _read(odoo, id, command, items)
 
 
@@ -84,34 +87,37 @@ async def _clearing_account(odoo: Odoo, command: PostSettlement) -> int:
     return await odoo.names.account(name, f"clearing_accounts.{command.provider}")
 
 
-async def _clearing(odoo: Odoo, effect: Effect, command: PostSettlement) -> list[dict[str, Any]]:
-    """The payout's own item on the clearing account first, then the open ones of its entries (by their reference)."""
+async def _open(odoo: Odoo, effect: Effect, command: PostSettlement) -> list[dict[str, Any]]:
+    """What is open on the clearing account of the payout's own item and of its entries (by their reference)."""
     count = 3 if any(entry.kind == "fee" and entry.amount_minor for entry in command.entries) else 2
-    own = await odoo.client.find_key(f"{effect.effect_id}_l{count}", "account.move.line")
+    own = await odoo.client.find_key(f"{command.again or effect.effect_id}_l{count}", "account.move.line")
     # Whoever imported the sale wrote the provider's id as the payment's memo; it knows nothing of our references.
     told = [entry.ref for entry in command.entries if entry.kind != "fee"]
     refs = sorted({*told, *map(theirs, told)})
-    rows = await odoo.client.search(
+    return await odoo.client.search(
         "account.move.line",
         [
             ["account_id", "=", await _clearing_account(odoo, command)],
             ["parent_state", "=", "posted"],
+            ["reconciled", "=", False],
             "|",
             ["id", "=", own],
-            "&",
             ["ref", "in", refs],
-            ["reconciled", "=", False],
         ],
-        _ITEM,
+        ["amount_residual"],
         order="id",
     )
-    mine = [row for row in rows if row["id"] == own]
-    return mine if mine and mine[0]["reconciled"] else [*mine, *(row for row in rows if row["id"] != own)]
+
+
+def _match_each_other(items: list[dict[str, Any]]) -> bool:
+    residuals = [item["amount_residual"] for item in items]
+    return bool(residuals) and min(residuals) < 0 < max(residuals)
 
 
 async def _read(odoo: Odoo, id: int, command: PostSettlement, items: list[dict[str, Any]]) -> Done:
     (row,) = await odoo.client.read(MODEL, [id], ["move_id", "date", "is_reconciled"])
     (move,) = await odoo.client.read("account.move", [row["move_id"]], ["name"])
-    left = round(items[0]["amount_residual"] * 10 ** exponent(command.currency)) if items else 0
-    # What stays open on the clearing account belongs to entries that Odoo does not have (yet).
+    # What stays open belongs to entries that Odoo does not have (yet): of a charge on the payout's own item, of a
+    # refund on the charges that it was taken from.
+    left = round(sum(item["amount_residual"] for item in items) * 10 ** exponent(command.currency))
     return done(odoo.ref(MODEL, id), name=move["name"], state="posted", accounting_on=row["date"], unmatched_minor=left)

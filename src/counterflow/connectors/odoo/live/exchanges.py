@@ -1,5 +1,6 @@
 """Exchanges, where a credit note pays an invoice, and payouts, where the bank meets all that was paid."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from counterflow.connectors.odoo.live.point import point, same
@@ -125,6 +126,30 @@ async def a_payout(at: Proof) -> None:
         (True, True),
         "matched, and it names the payout",
     )
+
+
+@point("settlement")
+async def a_refund_booked_later(at: Proof) -> None:
+    """A refund that is booked after its payout: told as unmatched, and matched when the payout is looked at again"""
+    sale = await at.sale(("MUG", 2))
+    posted = await at.done(at.credit(sale, at.line("MUG", 1, 11_90)))
+    refund = at.refund(sale, posted.ref, 11_90)
+    entries = (
+        SettlementEntry("charge", f"psp:payment:{sale.charge}", 23_80),
+        SettlementEntry("refund", str(getattr(refund.command, "refund_ref", "")), -11_90),
+    )
+    day, payout = datetime.now(UTC).date().isoformat(), f"psp:payout:po_{sale.number}"
+    command = PostSettlement(payout, "psp", "bank_1", at.company.currency, 11_90, entries, day)
+    first = at.effect(command)
+    settled = await at.done(first)
+    same(dict(settled.values)["unmatched_minor"], "1190", "left unmatched is")
+    again = at.effect(replace(command, again=first.effect_id))
+    same(await at.done(again), settled, "before the refund is booked it gives")
+    await at.done(refund)
+    async with at.leaves({}):
+        matched = await at.done(again)
+    same((matched.ref, dict(matched.values)["unmatched_minor"]), (settled.ref, "0"), "then it is, and left unmatched")
+    same(await at.connector.find(again), matched, "looked up it is")
 
 
 @point("settlement")
