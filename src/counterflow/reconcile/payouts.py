@@ -104,11 +104,11 @@ class Payouts:
 
     async def match_again(self, conn: AsyncConnection, now: datetime) -> None:
         """For `Worker(duties=...)`: match with posted payouts what has come into the ERP since."""
-        again = [
-            self._settlement(row, day, now, f"{row.payout_ref} is posted and not all of it matched", row.looks)
-            for row, day in await payouts.due(conn, now)
-        ]
-        if again:
+        async with conn.transaction():
+            again = [
+                self._settlement(row, day, now, f"{row.payout_ref} is posted and not all of it matched", row.looks)
+                for row, day in await payouts.due(conn, now)
+            ]
             await accept(conn, (), again)
 
     async def match_open(self, conn: AsyncConnection, now: datetime) -> None:

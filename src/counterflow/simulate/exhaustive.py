@@ -12,7 +12,7 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, islice
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +56,10 @@ def pairs(stage: Stage, families: Sequence[str] = CORE, each: int = 1) -> Iterat
         found = _by_kind(stage, family)
         for kind, also in combinations_with_replacement(found, 2):
             rng = random.Random(f"{family}: {kind}, {also}")
-            for _ in range(each):
-                (place, name), (other, then) = rng.choice(found[kind]), rng.choice(found[also])
-                if place != other:
-                    wanted = ((place, kind), (other, also))
-                    yield Task(family, wanted, f"{kind} at {name}, {also} at {then}")
+            drawn = ((rng.choice(found[kind]), rng.choice(found[also])) for _ in range(10 * each))
+            apart = (both for both in drawn if both[0] != both[1])
+            for (place, name), (other, then) in islice(apart, each):
+                yield Task(family, ((place, kind), (other, also)), f"{kind} at {name}, {also} at {then}")
 
 
 def _by_kind(stage: Stage, family: str) -> dict[str, list[tuple[Place, str]]]:

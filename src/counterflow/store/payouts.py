@@ -126,6 +126,8 @@ async def due(conn: AsyncConnection, now: datetime) -> list[tuple[PayoutRow, str
             f"UPDATE payouts SET looks = looks + 1, look_at = NULL WHERE look_at <= %s RETURNING {_PAYOUT}", (now,)
         )
         rows = sorted(await cursor.fetchall(), key=lambda row: row.payout_ref)
+    if not rows:
+        return []
     found = await conn.execute(
         "SELECT payout_ref, booked_on FROM bank_lines WHERE payout_ref = ANY(%s)", ([r.payout_ref for r in rows],)
     )

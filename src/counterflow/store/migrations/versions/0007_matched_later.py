@@ -8,7 +8,7 @@ down_revision = "0006"
 STATEMENTS = (
     """
     ALTER TABLE payouts
-        ADD COLUMN unmatched_minor bigint NOT NULL DEFAULT 0,  -- left open on the clearing account, by its own item
+        ADD COLUMN unmatched_minor bigint NOT NULL DEFAULT 0,  -- open on the clearing account, over all its entries
         ADD COLUMN looks smallint NOT NULL DEFAULT 0,          -- how often it was matched again
         ADD COLUMN look_at timestamptz                         -- when it is next; null: not any more
     """,
