@@ -258,7 +258,7 @@ class Kernel:
         due = ours is not None and (ours - STARTED).total_seconds() <= target
         chance = SWEEP_CHANCE_WAITING if self.waited else SWEEP_CHANCE
         for worker in self.supervisor.workers:
-            worker.must_look |= due or self.rng.random() < chance
+            worker.must_look |= due or bool(self.first_pull) or self.rng.random() < chance
         for flight in [*self.network.flights]:
             if flight.awaited and flight.timeout_at <= target:
                 self.network.fail(flight, httpx2.ReadTimeout("no answer in time"))
@@ -281,7 +281,7 @@ class Kernel:
             return False
         if self.network.flights or self.sending or self.failing.late_until > now:
             return False
-        if self.checks.settled() and now - self.ended_at > DAY:
+        if self.checks.settled() and not self.first_pull and now - self.ended_at > DAY:
             return True
         if now - self.pulled_at > DAY:
             self._pull_all()  # calls still fail now and then, and a feed that failed is tried again
