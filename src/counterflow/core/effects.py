@@ -214,7 +214,10 @@ class StockItem:
 
 @dataclass(frozen=True, slots=True)
 class ReceiveGoods:
-    """Book what came back against the original delivery, into a location that is not for sale."""
+    """Book what came back against the original delivery, into a location that is not for sale.
+
+    The outcome's value `counted`: when the stock there was last counted since `occurred_at`: that may hold them already.
+    """
 
     order_ref: str
     order_number: str
@@ -227,7 +230,7 @@ class ReceiveGoods:
 
 @dataclass(frozen=True, slots=True)
 class MoveGoods:
-    """Carry out a disposition in stock."""
+    """Carry out a disposition in stock. The outcome's value `counted` is that of `ReceiveGoods`."""
 
     order_ref: str
     order_number: str
@@ -325,7 +328,10 @@ class SettlementEntry:
 
 @dataclass(frozen=True, slots=True)
 class PostSettlement:
-    """A payout that was found on the bank: one bank line, the clearing account, the fees. Owned by the payout."""
+    """A payout that was found on the bank: one bank line, the clearing account, the fees. Owned by the payout.
+
+    The outcome's value `unmatched_minor`: what is open on the clearing account, over all its entries.
+    """
 
     payout_ref: str
     provider: str
