@@ -216,7 +216,7 @@ class StockItem:
 class ReceiveGoods:
     """Book what came back against the original delivery, into a location that is not for sale.
 
-    The outcome's value `counted`: when the stock there was last counted since `occurred_at`: that may hold them already.
+    The outcome's value `counted`: when the stock there was last counted since then, perhaps with these goods.
     """
 
     order_ref: str
