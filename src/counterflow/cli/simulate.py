@@ -206,6 +206,7 @@ def exhaustive(
     *,
     pairs: Annotated[bool, Parameter(negative="")] = False,
     stories: str = "",
+    faults: str = "",
     each: int = 0,
     state: Path | None = None,
     budget: float = 0.0,
@@ -219,6 +220,8 @@ def exhaustive(
     ----------
     pairs
         Two failures in one run, of every two kinds.
+    faults
+        Classes or kinds of failures, separated by commas; without it all of them.
     each
         Of each kind of failure so many boundaries of a story, without it all; of every two kinds so many pairs, or one.
     state
@@ -230,12 +233,14 @@ def exhaustive(
     """
     from counterflow.simulate import exhaustive as every
     from counterflow.simulate.campaign import quiet, spread
+    from counterflow.simulate.faults import kinds_of
     from counterflow.simulate.ground import stage
 
     quiet()
-    kept, families = every.State(state), _listed(stories) or every.CORE
+    kept, families, kinds = every.State(state), _listed(stories) or every.CORE, kinds_of(_listed(faults))
     with stage(database) as made:
-        tasks = list(every.pairs(made, families, each or 1) if pairs else every.singles(made, families, each))
+        found = every.pairs(made, families, each or 1, kinds) if pairs else every.singles(made, families, each, kinds)
+        tasks = list(found)
     left = [task for task in tasks if task.id not in kept.done]
     jobs = jobs or os.cpu_count() or 1
     for number, ran in spread(every.Chosen(left), 0, len(left), jobs, database=database, budget=budget):

@@ -10,7 +10,7 @@ goes on where it stopped.
 import json
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, islice
 from pathlib import Path
@@ -42,18 +42,22 @@ class Task:
         return f"{self.family}: {self.boundary}"
 
 
-def singles(stage: Stage, families: Sequence[str] = CORE, each: int = 0) -> Iterator[Task]:
+def singles(
+    stage: Stage, families: Sequence[str] = CORE, each: int = 0, kinds: Collection[str] = KINDS
+) -> Iterator[Task]:
     """Every boundary of every story with every kind of failure; `each`: so many of a kind, evenly taken."""
     for family in families:
-        for kind, places in _by_kind(stage, family).items():
+        for kind, places in _by_kind(stage, family, kinds).items():
             for place, name in places[:: -(-len(places) // each) if each else 1]:
                 yield Task(family, ((place, kind),), f"{kind} at {name}")
 
 
-def pairs(stage: Stage, families: Sequence[str] = CORE, each: int = 1) -> Iterator[Task]:
+def pairs(
+    stage: Stage, families: Sequence[str] = CORE, each: int = 1, kinds: Collection[str] = KINDS
+) -> Iterator[Task]:
     """Every two kinds of failure, also twice the same, at so many pairs of boundaries of every story."""
     for family in families:
-        found = _by_kind(stage, family)
+        found = _by_kind(stage, family, kinds)
         for kind, also in combinations_with_replacement(found, 2):
             rng = random.Random(f"{family}: {kind}, {also}")
             drawn = ((rng.choice(found[kind]), rng.choice(found[also])) for _ in range(10 * each))
@@ -62,10 +66,10 @@ def pairs(stage: Stage, families: Sequence[str] = CORE, each: int = 1) -> Iterat
                 yield Task(family, ((place, kind), (other, also)), f"{kind} at {name}, {also} at {then}")
 
 
-def _by_kind(stage: Stage, family: str) -> dict[str, list[tuple[Place, str]]]:
+def _by_kind(stage: Stage, family: str, kinds: Collection[str]) -> dict[str, list[tuple[Place, str]]]:
     """Where each kind of failure may happen in this story."""
     found = boundaries(stage, family)
-    places = {kind: [each for each in found if each[0][0] == point] for kind, (_, point, _) in KINDS.items()}
+    places = {kind: [each for each in found if each[0][0] == KINDS[kind][1]] for kind in kinds}
     return {kind: each for kind, each in places.items() if each}
 
 
