@@ -11,10 +11,10 @@ from counterflow.simulate.families import FAMILIES, write
 from counterflow.simulate.faults import KINDS
 from counterflow.simulate.mutants import MUTANTS, PLAYS
 
-# Of every layer one.
+# Of every layer one; the last is noticed by tests alone.
 SAMPLE = (
-    *("round_each_piece", "count_our_legs_only", "everything_is_as_new", "swallow_the_unknown"),
-    *("send_again_under_a_new_key", "tell_nobody_of_outcomes", "forget_at_both_doors", "tell_no_case_of_the_bank"),
+    *("round_each_piece", "everything_is_as_new", "swallow_the_unknown", "send_again_under_a_new_key"),
+    *("forget_at_both_doors", "skip_the_version_guard"),
 )
 
 
@@ -61,12 +61,7 @@ def test_a_bug_is_planted_in_one_process_and_not_on_disk():
         planting.plant(mutant)
 
 
-def test_what_no_play_notices_a_test_does(database_url):
-    [verdict] = planting.run([planting.find("skip_the_version_guard")], database_url)
-    assert verdict.caught_by == "test" and "not_written_over" in verdict.what
-
-
-@pytest.mark.parametrize("name", SAMPLE)
-def test_a_planted_bug_is_caught(name, database_url):
-    [verdict] = planting.run([planting.find(name)], database_url)
-    assert verdict.caught, verdict
+def test_planted_bugs_are_caught_and_what_no_play_notices_a_test_does(database_url):
+    *by_plays, by_a_test = planting.run([planting.find(name) for name in SAMPLE], database_url)
+    assert [verdict.name for verdict in by_plays if verdict.caught_by in ("", "test")] == []
+    assert by_a_test.caught_by == "test" and "not_written_over" in by_a_test.what

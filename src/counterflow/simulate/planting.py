@@ -17,7 +17,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -183,9 +185,10 @@ def test(mutant: Mutant) -> tuple[str, str]:
 def run(
     mutants: Sequence[Mutant], server: str = "", tell: Callable[[Verdict], None] = lambda verdict: None
 ) -> list[Verdict]:
-    """One process for each mutant, one after the other; `tell` hears of each. Raises RuntimeError without a verdict.
+    """A process for each mutant, as many at once as there are cores; `tell` hears of each, in their order.
 
-    `server` is a PostgreSQL server on which databases may be made; without it one is started for all of them.
+    `server` is a PostgreSQL server on which databases may be made; without it one is started for all of them. Raises
+    RuntimeError without a verdict.
     """
     if not server:
         from counterflow.simulate.ground import FAST
@@ -197,14 +200,19 @@ def run(
             finally:
                 Embedded.stop(Path(home) / "server")
     verdicts = []
-    for mutant in mutants:
-        started = time.monotonic()
-        found = _process("plays", mutant, server)
-        if not found["caught_by"] and mutant.tests and TESTS.is_dir():
-            found = _process("tests", mutant, server)
-        verdicts.append(Verdict(mutant.name, found["caught_by"], found["what"], time.monotonic() - started))
-        tell(verdicts[-1])
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for verdict in pool.map(partial(_judge, server), mutants):
+            verdicts.append(verdict)
+            tell(verdict)
     return verdicts
+
+
+def _judge(server: str, mutant: Mutant) -> Verdict:
+    started = time.monotonic()
+    found = _process("plays", mutant, server)
+    if not found["caught_by"] and mutant.tests and TESTS.is_dir():
+        found = _process("tests", mutant, server)
+    return Verdict(mutant.name, found["caught_by"], found["what"], time.monotonic() - started)
 
 
 def _process(how: str, mutant: Mutant, server: str) -> dict[str, str]:
