@@ -1,6 +1,5 @@
 """Try to refute what is promised: production code under a virtual clock, with everything that can fail."""
 
-import os
 import time
 from collections import Counter
 from pathlib import Path
@@ -59,7 +58,6 @@ def run(
     foreseen = stories_told = 0
     fired: Counter[str] = Counter()
     violations = []
-    jobs = jobs or os.cpu_count() or 1
     for _, result in spread(campaign, first, last, jobs, database=database, budget=budget):
         ran, told, days, seconds = ran + 1, told + result.cases, days + result.days, seconds + result.seconds
         fired += result.fired
@@ -242,7 +240,6 @@ def exhaustive(
         found = every.pairs(made, families, each or 1, kinds) if pairs else every.singles(made, families, each, kinds)
         tasks = list(found)
     left = [task for task in tasks if task.id not in kept.done]
-    jobs = jobs or os.cpu_count() or 1
     for number, ran in spread(every.Chosen(left), 0, len(left), jobs, database=database, budget=budget):
         kept.keep(left[number], ran)
         if not ran.holds and not json:

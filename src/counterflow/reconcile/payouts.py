@@ -23,7 +23,7 @@ from counterflow.core.facts import (
 from counterflow.core.ids import effect_id, fact_id, make_id
 from counterflow.core.reconciliation.payouts import BankLine, Difference, Payout, match
 from counterflow.intake.accept import accept
-from counterflow.store import exceptions, payouts
+from counterflow.store import effects, exceptions, payouts
 from counterflow.store.codec import decode, encode
 from counterflow.store.exceptions import Raised
 from counterflow.store.payouts import BankLineRow, PayoutRow
@@ -105,11 +105,9 @@ class Payouts:
     async def match_again(self, conn: AsyncConnection, now: datetime) -> None:
         """For `Worker(duties=...)`: match with posted payouts what has come into the ERP since."""
         async with conn.transaction():
-            again = [
-                self._settlement(row, day, now, f"{row.payout_ref} is posted and not all of it matched", row.looks)
-                for row, day in await payouts.due(conn, now)
-            ]
-            await accept(conn, (), again)
+            for row in await payouts.due(conn, now):
+                if (posted := await effects.get(conn, _settlement_id(row))) is not None:
+                    await accept(conn, (), [_again(row, posted.effect, now)])
 
     async def match_open(self, conn: AsyncConnection, now: datetime) -> None:
         """Match all that is open."""
@@ -131,33 +129,37 @@ class Payouts:
         await payouts.pair(conn, row.payout_ref, line.bank_ref)
         overdue_id = make_id("ex", "payout_overdue", row.payout_ref)
         await exceptions.end(conn, {_difference_id(row.payout_ref): "", overdue_id: ""}, now)
-        row = replace(row, bank_ref=line.bank_ref)
-        because = f"{row.payout_ref} is on bank line {line.bank_ref}, equal to the cent"
-        effect = self._settlement(row, line.booked_on, now, because)
-        await accept(conn, _tell(row, PayoutBanked(row.payout_ref, line.bank_ref), now), [effect])
-
-    def _settlement(self, row: PayoutRow, booked_on: str, now: datetime, because: str, look: int = 0) -> Effect:
-        """`look`: its number, where the settlement is posted already and is matched again."""
-        first = effect_id(row.payout_id, "PostSettlement", row.payout_ref)
         settlement = PostSettlement(
             row.payout_ref,
             row.connection,
-            row.bank_ref,
+            line.bank_ref,
             row.currency,
             row.net_minor,
             _entries(row),
-            booked_on,
-            first if look else "",
+            line.booked_on,
         )
-        return Effect(
-            effect_id(row.payout_id, "PostSettlement", row.payout_ref, look),
+        effect = Effect(
+            _settlement_id(row),
             row.payout_id,
             self.erp,
             settlement,
             now,
             f"payout:{row.payout_ref}",
-            because,
+            f"{row.payout_ref} is on bank line {line.bank_ref}, equal to the cent",
         )
+        await accept(conn, _tell(row, PayoutBanked(row.payout_ref, line.bank_ref), now), [effect])
+
+
+def _settlement_id(row: PayoutRow, look: int = 0) -> str:
+    return effect_id(row.payout_id, "PostSettlement", row.payout_ref, look)
+
+
+def _again(row: PayoutRow, posted: Effect, now: datetime) -> Effect:
+    """The settlement that is posted, to be matched with what has come since."""
+    assert isinstance(posted.command, PostSettlement)
+    command = replace(posted.command, again=posted.effect_id)
+    because = f"{row.payout_ref} is posted and not all of it matched"
+    return replace(posted, effect_id=_settlement_id(row, row.looks), command=command, decided_at=now, because=because)
 
 
 async def _differs(conn: AsyncConnection, row: PayoutRow, difference: Difference, now: datetime) -> None:

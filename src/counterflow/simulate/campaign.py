@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import os
 import queue
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,10 +43,13 @@ def spread(
 ) -> Iterator[tuple[int, Ran]]:
     """How the numbers from `first` up to `last` ended, as they end; those that were run follow each other.
 
-    `budget`: seconds of processor time after which none is begun, 0: no end. Raises RuntimeError when a process died.
+    `jobs`: processes, 0: one for each core; `budget`: seconds of processor time after which none is begun, 0: no end.
+    Raises RuntimeError when a process died.
     """
-    jobs = min(jobs, last - first)
-    if jobs < 2:
+    jobs = min(jobs or os.cpu_count() or 1, last - first)
+    if jobs < 1:
+        return
+    if jobs == 1:
         quiet()
         used = 0.0
         with stage(database) as made:

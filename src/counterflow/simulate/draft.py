@@ -201,6 +201,13 @@ class Draft:
             rma_number="$case.rma", lines=list(lines), complete=complete, counted_by="bo", **more,
         )  # fmt: skip
 
+    def scan(self, status: str) -> None:
+        """The carrier says where the parcel of the case is."""
+        self.do(
+            "wms", "scan", AUTHORISED, after=self.pause(1), name="scan", rma_number="$case.rma", status=status,
+            tracking_number=f"1Z{self.number:06d}", carrier="post",
+        )  # fmt: skip
+
     def inspect(
         self,
         grade: str,

@@ -119,20 +119,13 @@ async def posted(conn: AsyncConnection, payout_ref: str, unmatched_minor: int, l
     )
 
 
-async def due(conn: AsyncConnection, now: datetime) -> list[tuple[PayoutRow, str]]:
-    """Those to be looked at again, each with the day of its bank line; whoever asks has them, nobody else."""
+async def due(conn: AsyncConnection, now: datetime) -> list[PayoutRow]:
+    """Those to be looked at again; whoever asks has them, nobody else."""
     async with conn.cursor(row_factory=class_row(PayoutRow)) as cursor:
         await cursor.execute(
             f"UPDATE payouts SET looks = looks + 1, look_at = NULL WHERE look_at <= %s RETURNING {_PAYOUT}", (now,)
         )
-        rows = sorted(await cursor.fetchall(), key=lambda row: row.payout_ref)
-    if not rows:
-        return []
-    found = await conn.execute(
-        "SELECT payout_ref, booked_on FROM bank_lines WHERE payout_ref = ANY(%s)", ([r.payout_ref for r in rows],)
-    )
-    days: dict[str, str] = dict(await found.fetchall())
-    return [(row, days[row.payout_ref]) for row in rows]
+        return sorted(await cursor.fetchall(), key=lambda row: row.payout_ref)
 
 
 _PAYOUT = "payout_ref, payout_id, connection, currency, net_minor, entries, arrives_on, status, bank_ref, looks"

@@ -14,6 +14,7 @@ from counterflow.connectors.odoo.wires import Access, Wire, version_of, wire_of
 from counterflow.sdk.http import Transport, redact
 from counterflow.sdk.outcomes import Malformed, MissingRight, Rejected, Transient, UnknownOutcome
 
+STAMP = "%Y-%m-%d %H:%M:%S"  # how Odoo writes an instant: UTC, whole seconds
 _FORBIDDEN = "You are not allowed to"
 _LOAD_TRIES = 4
 _NO_SUCH_ID = "External ID not found"

@@ -7,9 +7,10 @@ expected.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from typing import Any
 
+from counterflow.connectors.odoo.client import STAMP
 from counterflow.connectors.odoo.session import Odoo
 from counterflow.core.effects import Effect, MoveGoods, ReceiveGoods
 from counterflow.sdk.outcomes import ConnectorError, Done, Outcome, UnknownOutcome
@@ -23,14 +24,14 @@ async def noted(odoo: Odoo, effects: Sequence[Effect], outcomes: Mapping[str, Ou
 
     Two calls for all of them. What cannot be looked up now is unknown, and is noted when it is found.
     """
-    since: dict[str, datetime] = {}
+    since: dict[str, str] = {}  # effect -> when its goods came
     transfers: dict[int, str] = {}
     for effect in effects:
         command, outcome = effect.command, outcomes.get(effect.effect_id)
         if not isinstance(command, ReceiveGoods | MoveGoods) or not isinstance(outcome, Done):
             continue
         if MODEL in outcome.ref and odoo.now() - command.occurred_at > LATE:
-            since[effect.effect_id] = command.occurred_at
+            since[effect.effect_id] = command.occurred_at.astimezone(UTC).strftime(STAMP)
             transfers |= dict.fromkeys(odoo.ids(outcome.ref, MODEL), effect.effect_id)
     if not transfers:
         return {}
@@ -46,7 +47,7 @@ async def noted(odoo: Odoo, effects: Sequence[Effect], outcomes: Mapping[str, Ou
     }
 
 
-async def _counted(odoo: Odoo, transfers: Mapping[int, str], since: Mapping[str, datetime]) -> dict[str, str]:
+async def _counted(odoo: Odoo, transfers: Mapping[int, str], since: Mapping[str, str]) -> dict[str, str]:
     """effect -> when its goods were last counted where they went: after they came, before it was done."""
     fields = ["picking_id", "product_id", "location_id", "location_dest_id", "date"]
     moves = await odoo.client.search("stock.move", [["picking_id", "in", sorted(transfers)]], fields)
@@ -57,7 +58,7 @@ async def _counted(odoo: Odoo, transfers: Mapping[int, str], since: Mapping[str,
             ["is_inventory", "=", True],
             ["state", "=", "done"],
             ["product_id", "in", sorted({move["product_id"] for move in moves})],
-            ["date", ">=", _stamp(min(since.values()))],
+            ["date", ">=", min(since.values())],
             "|",
             ["location_id", "in", places],
             ["location_dest_id", "in", places],
@@ -69,7 +70,7 @@ async def _counted(odoo: Odoo, transfers: Mapping[int, str], since: Mapping[str,
     for move in moves:
         effect_id = transfers[move["picking_id"]]
         for count in counts:
-            if _between(count, move, _stamp(since[effect_id])):
+            if _between(count, move, since[effect_id]):
                 found[effect_id] = str(count["date"])
     return found
 
@@ -77,8 +78,3 @@ async def _counted(odoo: Odoo, transfers: Mapping[int, str], since: Mapping[str,
 def _between(count: Mapping[str, Any], move: Mapping[str, Any], came: str) -> bool:
     here = move["location_dest_id"] in (count["location_id"], count["location_dest_id"])
     return here and count["product_id"] == move["product_id"] and came <= count["date"] <= move["date"]
-
-
-def _stamp(at: datetime) -> str:
-    """As Odoo writes it: UTC, whole seconds."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"

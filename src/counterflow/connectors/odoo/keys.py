@@ -8,7 +8,7 @@ Odoo lets keys of users who are no administrators live 90 days at most. From 19 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from counterflow.connectors.odoo.client import Client
+from counterflow.connectors.odoo.client import STAMP, Client
 from counterflow.connectors.odoo.wires import major_of
 from counterflow.sdk.connector import Credential
 from counterflow.sdk.outcomes import AuthFailed, Rejected
@@ -16,7 +16,6 @@ from counterflow.sdk.outcomes import AuthFailed, Rejected
 MODEL = "res.users.apikeys"
 FIELD = "api_key"
 _FIELDS = ("name", "scope", "create_date", "expiration_date")
-_STAMP = "%Y-%m-%d %H:%M:%S"
 
 
 async def credential(client: Client) -> Credential | None:
@@ -41,7 +40,7 @@ async def renew(
         key=client.access.key,
         scope="rpc",
         name=f"counterflow {connection}",
-        expiration_date=until.strftime(_STAMP),
+        expiration_date=until.strftime(STAMP),
     )
     new = connect(str(key))
     try:
@@ -60,4 +59,4 @@ async def retire(client: Client, key: str) -> None:
 
 
 def _instant(stamp: str) -> datetime:
-    return datetime.strptime(stamp, _STAMP).replace(tzinfo=UTC)
+    return datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)

@@ -19,27 +19,29 @@ async def find(odoo: Odoo, effect: Effect) -> Done | None:
     """Posted, and nothing is open of it that could be matched with each other."""
     command = effect.command
     assert isinstance(command, PostSettlement)
-    id = await odoo.client.find_key(command.again or effect.effect_id, MODEL)
+    key = command.again or effect.effect_id
+    id = await odoo.client.find_key(key, MODEL)
     if not id:
         return None
-    items = await _open(odoo, effect, command)
+    items = await _open(odoo, key, command)
     return None if _match_each_other(items) else await _read(odoo, id, command, items)
 
 
 async def send(odoo: Odoo, effect: Effect) -> Done:
     command = effect.command
     assert isinstance(command, PostSettlement)
-    id = await odoo.client.find_key(command.again or effect.effect_id, MODEL)
+    key = command.again or effect.effect_id
+    id = await odoo.client.find_key(key, MODEL)
     if not id and command.again:
         raise Rejected(
             f"the bank line of {command.payout_ref} is not in Odoo any more: match its entries by hand there"
         )
     if not id:
-        (id,) = await odoo.client.load(MODEL, [await _document(odoo, effect.effect_id, command)])
-    items = await _open(odoo, effect, command)
+        (id,) = await odoo.client.load(MODEL, [await _document(odoo, key, command)])
+    items = await _open(odoo, key, command)
     if _match_each_other(items):
         await odoo.change("account.move.line", "reconcile", [item["id"] for item in items])
-        items = await _open(odoo, effect, command)
+        items = await _open(odoo, key, command)
     return await _read(odoo, id, command, items)
 
 
@@ -87,10 +89,10 @@ async def _clearing_account(odoo: Odoo, command: PostSettlement) -> int:
     return await odoo.names.account(name, f"clearing_accounts.{command.provider}")
 
 
-async def _open(odoo: Odoo, effect: Effect, command: PostSettlement) -> list[dict[str, Any]]:
+async def _open(odoo: Odoo, key: str, command: PostSettlement) -> list[dict[str, Any]]:
     """What is open on the clearing account of the payout's own item and of its entries (by their reference)."""
     count = 3 if any(entry.kind == "fee" and entry.amount_minor for entry in command.entries) else 2
-    own = await odoo.client.find_key(f"{command.again or effect.effect_id}_l{count}", "account.move.line")
+    own = await odoo.client.find_key(f"{key}_l{count}", "account.move.line")
     # Whoever imported the sale wrote the provider's id as the payment's memo; it knows nothing of our references.
     told = [entry.ref for entry in command.entries if entry.kind != "fee"]
     refs = sorted({*told, *map(theirs, told)})

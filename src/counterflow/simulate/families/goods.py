@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from counterflow.simulate.draft import AUTHORISED, DAY, Draft
+from counterflow.simulate.draft import DAY, Draft
 from counterflow.simulate.script import PEOPLE, Condition, Sold
 
 _REASONS = ("UNWANTED", "COLOR", "STYLE", "UNKNOWN", "NOT_AS_DESCRIBED")
@@ -129,10 +129,7 @@ def under_receipt(draft: Draft) -> None:
     draft.sell(Sold(line.sku, quantity, line.price_minor))
     came = draft.rng.randint(1, quantity - 1)
     draft.ask((0, quantity))
-    draft.do(
-        "wms", "scan", AUTHORISED, after=draft.pause(1), rma_number="$case.rma", status="handed_over",
-        tracking_number=f"1Z{draft.number:06d}", carrier="post",
-    )  # fmt: skip
+    draft.scan("handed_over")
     draft.arrive({"sku": line.sku, "quantity": came}, when=(Condition("goods", ("handed_over", quantity)),))
     draft.inspect("A", when=(Condition("received", (came,)),))
     verdict = draft.rng.choice(("kept", "lost"))
@@ -149,10 +146,7 @@ def counted_meanwhile(draft: Draft) -> None:
     pieces = draft.rng.randint(1, 3)
     draft.sell(Sold(sku, pieces, 4_000 - draft.rng.randrange(0, 900)))
     draft.ask((0, pieces))
-    draft.do(
-        "wms", "scan", AUTHORISED, after=draft.pause(1), name="scan", rma_number="$case.rma", status="delivered",
-        tracking_number=f"1Z{draft.number:06d}", carrier="post",
-    )  # fmt: skip
+    draft.scan("delivered")
     counted: dict[str, Any] = {"sku": sku, "location": "WH/Quarantine", "quantity": pieces}
     draft.do("odoo", "count", after=DAY, **counted)
     draft.arrive({"sku": sku, "quantity": pieces}, occurred_at="$scan.occurred_at")

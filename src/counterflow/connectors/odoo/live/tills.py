@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from counterflow.connectors.odoo.client import STAMP
 from counterflow.connectors.odoo.live.company import GOODS, TAX, TILL
 from counterflow.connectors.odoo.live.point import inside, point, same
 from counterflow.connectors.odoo.live.proof import CONNECTION, Proof
@@ -45,7 +46,7 @@ class Till:
 
     def __init__(self, at: Proof, id: int, methods: dict[str, int]) -> None:
         self.at, self.id, self.methods = at, id, methods
-        self.start = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        self.start = datetime.now(UTC).strftime(STAMP)
 
     async def sell(self, good: str, pieces: int, tender: str = "cash", **more: Any) -> Receipt:
         return await self._ring_up(good, pieces, tender, **more)
@@ -71,7 +72,7 @@ class Till:
             "tax_ids": [[6, 0, [tax["id"]]]],
             **({"refunded_orderline_id": refunded} if refunded else {}),
         }
-        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        now = datetime.now(UTC).strftime(STAMP)
         payment = {"amount": gross / 100, "payment_method_id": self.methods[tender], "name": now}
         order = {
             "uuid": str(uuid4()),

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+from counterflow.connectors.odoo.client import STAMP
 from counterflow.connectors.odoo.feeds import FEED, SOURCES
 from counterflow.connectors.odoo.live.point import Failed, point, same
 from counterflow.connectors.odoo.live.proof import Proof
@@ -23,7 +24,7 @@ class Sweep:
     """The feed from now on; `new` is what it tells since the last time about one document, the newest statement."""
 
     def __init__(self, at: Proof) -> None:
-        start = (datetime.now(UTC) - timedelta(seconds=1)).strftime("%Y-%m-%d %H:%M:%S")
+        start = (datetime.now(UTC) - timedelta(seconds=1)).strftime(STAMP)
         self.at = at
         self.cursor = json.dumps({source.model: [start, False, 100, []] for source in SOURCES})
         self.told: dict[str, tuple[DocumentMoved, Fact]] = {}
