@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -53,7 +54,7 @@ def run(
     from counterflow.simulate.campaign import Campaign, spread
 
     first, last = _range(seeds)
-    campaign = Campaign(cases, _listed(stories), _listed(faults))
+    campaign = Campaign(cases, _stories(stories), _faults(faults))
     started, told, days, ran, seconds = time.time(), 0, 0.0, 0, 0.0
     foreseen = stories_told = 0
     fired: Counter[str] = Counter()
@@ -115,8 +116,9 @@ def replay(
     from counterflow.simulate.run import planned
 
     quiet()
+    told, plan = planned(seed, cases, _stories(stories), _faults(faults))
     with stage(database) as made:
-        result = made.run(seed, *planned(seed, cases, _listed(stories), _listed(faults)), trace=True)
+        result = made.run(seed, told, plan, trace=True)
     if json:
         dump({"seed": seed, "digest": result.digest, "invariant": result.invariant, "what": result.what,
               "timeline": list(result.trace[-last:])})  # fmt: skip
@@ -189,8 +191,9 @@ def head_to_head(*, seeds: str = "0..100", faults: str = "", database: str = "",
     from counterflow.simulate.ground import stage
 
     quiet()
+    (first, last), chosen = _range(seeds), _faults(faults) or both.FAULTS
     with stage(database) as made:
-        tallies = both.play(made, *_range(seeds), _listed(faults) or both.FAULTS)
+        tallies = both.play(made, first, last, chosen)
     rows = [tally.row() for tally in tallies]
     if json:
         dump([{**row, "seeds": tally.seeds} for row, tally in zip(rows, tallies, strict=True)])
@@ -235,7 +238,7 @@ def exhaustive(
     from counterflow.simulate.ground import stage
 
     quiet()
-    kept, families, kinds = every.State(state), _listed(stories) or every.CORE, kinds_of(_listed(faults))
+    kept, families, kinds = every.State(state), _stories(stories) or every.CORE, kinds_of(_faults(faults, none=""))
     with stage(database) as made:
         found = every.pairs(made, families, each or 1, kinds) if pairs else every.singles(made, families, each, kinds)
         tasks = list(found)
@@ -260,6 +263,26 @@ def _range(text: str) -> tuple[int, int]:
     if not dots or not first.isdigit() or not last.isdigit():
         raise Stop(2, f"{text!r} is no range of seeds: give it as 0..100")
     return int(first), int(last)
+
+
+def _stories(text: str) -> tuple[str, ...]:
+    from counterflow.simulate.families import FAMILIES
+
+    return _known(text, FAMILIES, "family of stories")
+
+
+def _faults(text: str, none: str = "none") -> tuple[str, ...]:
+    """`none`: what stands for no failure at all, where that may be."""
+    from counterflow.simulate.faults import CLASSES, KINDS
+
+    return (none,) if none and text == none else _known(text, (*CLASSES, *KINDS), "class or kind of failure")
+
+
+def _known(text: str, known: Collection[str], what: str) -> tuple[str, ...]:
+    names = _listed(text)
+    if unknown := [name for name in names if name not in known]:
+        raise Stop(NOT_FOUND, f"there is no {what} {unknown[0]!r}: take some of {', '.join(known)}")
+    return names
 
 
 def _listed(text: str) -> tuple[str, ...]:
